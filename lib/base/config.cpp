@@ -1,0 +1,224 @@
+#include "base/config.hpp"
+
+#include "base/config_file.hpp"
+#include "base/options.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace icapgate {
+
+namespace {
+
+constexpr std::string_view env_prefix = "ICAPGATE_";
+constexpr std::string_view file_suffix = "_FILE";
+constexpr std::size_t largest_value_file = 65536;
+constexpr std::size_t largest_settings_file = 1 << 20;
+
+// Takes one of `endings` off, the first that fits.
+bool drop_ending(std::string_view& text, std::initializer_list<std::string_view> endings) {
+  for (auto ending : endings) {
+    if (!text.ends_with(ending)) continue;
+    text.remove_suffix(ending.size());
+    return true;
+  }
+  return false;
+}
+
+// Kubernetes sets these for a Service whose name is icapgate or begins with icapgate-:
+// X_SERVICE_HOST, X_SERVICE_PORT[_NAME], X_PORT=tcp://..., X_PORT_80_TCP[_PROTO|_PORT|_ADDR].
+bool is_injected_by_kubernetes(std::string_view name, std::string_view value) {
+  if (name.ends_with("_SERVICE_HOST") || name.find("_SERVICE_PORT") != name.npos) return true;
+  const bool is_address =
+      value.starts_with("tcp://") || value.starts_with("udp://") || value.starts_with("sctp://");
+  if (name.ends_with("_PORT") && is_address) return true;
+  drop_ending(name, {"_PROTO", "_PORT", "_ADDR"});
+  if (!drop_ending(name, {"_TCP", "_UDP", "_SCTP"})) return false;
+  const auto digits = name.find_last_not_of("0123456789");
+  return digits != name.npos && digits + 1 < name.size() &&
+         name.substr(0, digits + 1).ends_with("_PORT_");
+}
+
+bool is_config_row(const option& row) {
+  return row.flag == "--config";
+}
+
+// Puts the sources together. One use: load().
+class loader {
+ public:
+  explicit loader(const settings_sources& from) : from_(from) {}
+
+  settings load() {
+    std::vector<raw_setting> environment, flags, file;
+    read_environment(environment);
+    read_flags(flags);
+    read_file(environment, flags, file);
+    for (const auto* level : {&file, &environment, &flags})
+      for (const auto& s : *level) apply(s);
+    // What is missing may well be in the file that could not be read.
+    if (!file_failed_) check_required();
+    validate();
+    return std::move(out_);
+  }
+
+ private:
+  void complain(const std::string& place, const std::string& what) {
+    out_.problems.push_back(place + ": " + what);
+  }
+
+  void refuse(const option& row, const std::string& place, const std::string& what) {
+    complain(place, what);
+    refused_.insert(&row);
+  }
+
+  void read_flags(std::vector<raw_setting>& found) {
+    for (const auto& [flag, values] : from_.flags) {
+      const auto* row = find_option_by_flag(flag);
+      if (!row)
+        complain(flag, "unknown option");
+      else if (!row->is_list() && values.size() > 1)
+        refuse(*row, flag, "given more than once");
+      else
+        found.push_back({row, values, flag});
+    }
+  }
+
+  void read_environment(std::vector<raw_setting>& found) {
+    for (const auto& [name, value] : from_.environment) {
+      if (!std::string_view(name).starts_with(env_prefix) || value.empty()) continue;
+      if (const auto* row = find_option_by_env(name))
+        found.push_back({row, texts(*row, value), name});
+      else if (const auto* named = find_value_file_row(name))
+        read_value_file(*named, name, value, found);
+      else if (!is_injected_by_kubernetes(name, value))
+        complain(name, "unknown environment variable" + suggestion(name));
+    }
+  }
+
+  static std::vector<std::string> texts(const option& row, const std::string& value) {
+    return row.is_list() ? split_list(value) : std::vector{value};
+  }
+
+  static std::string suggestion(const std::string& name) {
+    std::vector<std::string> names;
+    for (const auto& row : options()) names.push_back(row.env_name());
+    const auto near = nearest(name, names);
+    return near.empty() ? "" : "; did you mean " + std::string(near) + '?';
+  }
+
+  // ICAPGATE_CONFIG_FILE would read as the file's name, not as a file that holds its name.
+  static const option* find_value_file_row(std::string_view name) {
+    if (!drop_ending(name, {file_suffix})) return nullptr;
+    const auto* row = find_option_by_env(name);
+    return row && !is_config_row(*row) ? row : nullptr;
+  }
+
+  void read_value_file(const option& row, const std::string& name, const std::string& path,
+                       std::vector<raw_setting>& found) {
+    const bool twice = std::ranges::any_of(from_.environment, [&](const auto& other) {
+      return other.first == row.env_name() && !other.second.empty();
+    });
+    if (twice) return refuse(row, name, "conflicts with " + row.env_name() + "; set one of them");
+    std::string why;
+    auto text = read_whole_file(path, largest_value_file, why);
+    if (!text) return refuse(row, name, in_quotes(path) + ' ' + why);
+    if (row.is_list()) std::ranges::replace(*text, '\n', ',');
+    while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
+    found.push_back({&row, texts(row, *text), name + " (" + path + ')'});
+  }
+
+  void read_file(std::vector<raw_setting>& environment, std::vector<raw_setting>& flags,
+                 std::vector<raw_setting>& file) {
+    std::string place;
+    for (auto* level : {&environment, &flags}) {
+      for (const auto& s : *level) {
+        if (!is_config_row(*s.row) || s.values.empty()) continue;
+        place = s.place;
+        out_.file = s.values.front();
+      }
+    }
+    if (place.empty()) return;
+    std::string why;
+    const auto text = read_whole_file(out_.file, largest_settings_file, why);
+    if (!text) complain(place, in_quotes(out_.file) + ' ' + why);
+    file_failed_ = !text || !read_settings_text(*text, out_.file, file, out_.problems);
+  }
+
+  void apply(const raw_setting& setting) {
+    const auto problems = store(*setting.row, setting.values, out_.values);
+    for (const auto& what : problems) refuse(*setting.row, setting.place, what);
+    places_[setting.row] = setting.place;
+  }
+
+  // Where a row's value comes from, for complaints about what only the whole can tell.
+  std::string place_of(std::string_view key) const {
+    const auto row = std::ranges::find(options(), key, &option::key);
+    const auto found = places_.find(&*row);
+    return found == places_.end() ? std::string(key) : found->second;
+  }
+
+  bool is_unset(const option& row) const {
+    const auto texts = show(row, out_.values);
+    return texts.empty() || texts.front().empty();
+  }
+
+  void validate() {
+    check_spool_dir();
+    check_hashes();
+  }
+
+  void check_spool_dir() {
+    const auto& dir = out_.values.spool_dir;
+    std::error_code failure;
+    std::string why;
+    if (!std::filesystem::is_directory(dir, failure))
+      why = failure ? failure.message() : "not a directory";
+    else if (::access(dir.c_str(), W_OK | X_OK) != 0)
+      why = std::generic_category().message(errno);
+    if (!why.empty())
+      complain(place_of("policy.spool.dir"),
+               in_quotes(dir) + " is not a writable directory: " + why);
+  }
+
+  // A list of hashes that nobody looks at would be a protection that isn't there.
+  void check_hashes() {
+    if (!out_.values.embedded_sha256.empty() && !out_.values.embedded_scanner)
+      complain(place_of("embedded.sha256"),
+               "only the scanner \"embedded:\" uses this list, and it is not among the scanners");
+  }
+
+  // What somebody tried to set, badly, has been told already.
+  void check_required() {
+    std::string_view hint = "; or try \"icapgate demo\", which needs no settings";
+    for (const auto& row : options()) {
+      if (!row.required || refused_.contains(&row) || !is_unset(row)) continue;
+      const std::string flag(row.flag), help(row.help), argument(row.argument);
+      const std::string key(row.key.substr(row.key.rfind('.') + 1));
+      complain("no " + flag.substr(2), "give " + flag + ' ' + argument + ", " + row.env_name() +
+                                           " or \"" + key + "\" in the file: " + help +
+                                           std::string(std::exchange(hint, {})));
+    }
+  }
+
+  const settings_sources& from_;
+  settings out_;
+  std::map<const option*, std::string> places_;
+  std::set<const option*> refused_;
+  bool file_failed_ = false;
+};
+
+}  // namespace
+
+settings load_settings(const settings_sources& from) {
+  return loader(from).load();
+}
+
+}  // namespace icapgate

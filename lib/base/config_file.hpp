@@ -1,0 +1,31 @@
+// The settings file: TOML 1.0, its keys as the table of options names them.
+#pragma once
+
+#include "base/options.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace icapgate {
+
+// One row's texts and where they were found.
+struct raw_setting {
+  const option* row = nullptr;
+  std::vector<std::string> values;
+  std::string place;  // "icapgate.toml:31:1: policy.avoid_port", "ICAPGATE_WORKERS", "--icap"
+};
+
+// Adds what `text` sets to `found` and what is wrong with it to `problems`. `name` begins every
+// place.
+// False: it is not TOML, nothing was found.
+bool read_settings_text(std::string_view text, const std::string& name,
+                        std::vector<raw_setting>& found, std::vector<std::string>& problems);
+
+// The whole of a regular file or pipe of at most `limit` bytes, or nothing and the reason.
+std::optional<std::string> read_whole_file(const std::string& path, std::size_t limit,
+                                           std::string& why);
+
+}  // namespace icapgate

@@ -1,0 +1,100 @@
+// How a transaction or a session can end: one table for the log token, the status that a client
+// gets, the metric label and the text.
+#pragma once
+
+#include <boost/system/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace icapgate {
+
+// Named peer, phase, failure. The order is that of the table in error.cpp.
+enum class errc : std::uint8_t {
+  complete,                 // not an error: the whole response was delivered
+  blocked,                  // not an error: the scanner's or our block page was delivered
+  client_closed,            // the client went away before its response was complete
+  client_head_timeout,
+  client_head_invalid,
+  client_head_too_large,
+  client_version_unsupported,
+  client_body_timeout,
+  client_body_eof,
+  client_body_invalid,
+  client_write_timeout,
+  client_write_failed,
+  origin_resolve_failed,
+  origin_connect_refused,
+  origin_connect_timeout,
+  origin_connect_failed,
+  origin_write_timeout,
+  origin_write_failed,
+  origin_head_timeout,
+  origin_head_eof,
+  origin_head_reset,
+  origin_head_invalid,
+  origin_head_too_large,
+  origin_upgrade_refused,   // 101 from the origin: there is no protocol behind it that could be scanned
+  origin_body_timeout,
+  origin_body_eof,
+  origin_body_reset,
+  origin_body_invalid,
+  icap_resolve_failed,
+  icap_connect_refused,
+  icap_connect_timeout,
+  icap_connect_failed,
+  icap_acquire_timeout,     // no connection became free in time
+  icap_write_timeout,
+  icap_write_failed,
+  icap_answer_timeout,
+  icap_answer_eof,
+  icap_answer_reset,
+  icap_answer_invalid,      // not ICAP, or not what this exchange allows
+  icap_answer_too_large,    // a head over its limit
+  icap_status_busy,         // 503, 506
+  icap_status_error,        // any other 4xx, 5xx
+  icap_status_unexpected,   // a status that proves nothing
+  spool_failed,             // the temporary file could not be written or read
+  gateway_draining,
+  gateway_internal,
+};
+
+struct end_reason {
+  errc code;
+  std::string_view token;   // in the access log and in the metric's label
+  unsigned status;          // what the client gets if nothing has been sent yet; 0: no answer is possible
+  bool is_error;
+  std::string_view text;    // one sentence for a person
+};
+
+// The table's row. Never fails.
+const end_reason& describe(errc code);
+
+// Number of rows; codes are 0 .. count-1.
+std::size_t end_reason_count();
+
+// Expected failures are values: a T, or the reason why there is none.
+template <class T>
+using result = boost::system::result<T, errc>;
+
+// What one attempt to read from or write to a stream came to.
+enum class io_status : std::uint8_t {
+  ok,
+  would_block,
+  eof,        // the peer closed its sending side
+  timed_out,  // a deadline passed
+  reset,      // any other failure
+};
+
+// Where in a transaction a stream failed.
+enum class phase : std::uint8_t {
+  client_head, client_body, client_write,
+  origin_write, origin_head, origin_body,
+  icap_write, icap_answer,
+};
+
+// The reason that belongs to a stream failure in that phase. `status` is none of ok, would_block.
+errc explain(phase where, io_status status);
+
+}  // namespace icapgate

@@ -1,0 +1,76 @@
+#include "base/help.hpp"
+
+#include "base/options.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+namespace icapgate {
+
+namespace {
+
+void add_columns(std::string& out, std::string_view left, std::size_t width,
+                 std::string_view right) {
+  const auto start = out.size();
+  (out += "  ") += left;
+  out.resize(std::max(start + 2 + width, out.size() + 1), ' ');
+  (out += right) += '\n';
+}
+
+std::string with_initial(const option& row) {
+  std::string text(row.help);
+  const bool worth_saying = !row.initial.empty() && row.kind != option_kind::boolean;
+  return worth_saying ? text + " (" + std::string(row.initial) + ')' : text;
+}
+
+std::string left_column(const option& row) {
+  std::string text(row.flag);
+  if (!row.argument.empty()) (text += ' ') += row.argument;
+  return row.is_list() ? text + " ..." : text;
+}
+
+}  // namespace
+
+std::string_view program_version() {
+  return ICAPGATE_VERSION;
+}
+
+std::string help_text() {
+  std::string out =
+      "icapgate: a reverse proxy that has an ICAP server scan every response.\n"
+      "\n"
+      "  icapgate --origin URL --icap URL [options]\n"
+      "  icapgate demo [--once]     see it work: origin, scanner and gateway on loopback\n"
+      "  icapgate help limits       the limits and timeouts\n"
+      "\n";
+  for (const auto& row : options())
+    if (!row.flag.empty()) add_columns(out, left_column(row), 25, with_initial(row));
+  add_columns(out, "-h, --help; --version", 25, "this text; versions of the program and its parts");
+  out +=
+      "\n"
+      "Each option is an environment variable too: --log-level is ICAPGATE_LOG_LEVEL;\n"
+      "ICAPGATE_ICAP and ICAPGATE_AVOID_PORT take lists with commas; ICAPGATE_ORIGIN_FILE\n"
+      "names a file to read the value from. Flags beat these, these beat the file.\n"
+      "Example: icapgate --origin http://app:3000 --icap icap://scanner:1344/avscan\n";
+  return out;
+}
+
+std::string help_limits_text() {
+  std::string out =
+      "Limits and timeouts, as keys of the file (icapgate --config FILE) with defaults.\n"
+      "As environment variables: scanner.NAME.timeout.total is\n"
+      "ICAPGATE_SCANNER__TIMEOUT__TOTAL. Times are like 300ms 5s 5m 1h, sizes like\n"
+      "65536 64KiB 10MB. timeout.idle: no byte moved for so long.\n"
+      "\n";
+  for (const auto& row : options()) {
+    if (!row.flag.empty()) continue;
+    std::string key;
+    for (const auto& part : split_key(row.key))
+      (key += key.empty() ? "" : ".") += part == "*" ? "NAME" : part;
+    add_columns(out, key + " = " + std::string(row.initial.empty() ? "[]" : row.initial), 40,
+                row.help);
+  }
+  return out;
+}
+
+}  // namespace icapgate

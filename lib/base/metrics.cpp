@@ -1,0 +1,165 @@
+#include "base/metrics.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <limits>
+
+namespace icapgate {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using workers = std::vector<std::unique_ptr<worker_metrics>>;
+
+template <class Pick>
+double total(const workers& all, Pick pick) {
+  double sum = 0;
+  for (const auto& one : all) sum += static_cast<double>(pick(*one).value());
+  return sum;
+}
+
+// One metric name with its rows, in the order in which they are added.
+class family {
+ public:
+  family(MetricType type, std::string name, std::string help) {
+    content_.type = type;
+    content_.name = "icapgate_" + std::move(name);
+    content_.help = std::move(help);
+  }
+
+  family& row(double value, std::vector<ClientMetric::Label> labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    if (content_.type == MetricType::Counter)
+      metric.counter.value = value;
+    else
+      metric.gauge.value = value;
+    content_.metric.push_back(std::move(metric));
+    return *this;
+  }
+
+  template <class Pick>
+  family& durations(const workers& all, Pick pick) {
+    ClientMetric metric;
+    std::uint64_t count = 0;
+    for (std::size_t i = 0; i <= histogram::bounds.size(); ++i) {
+      for (const auto& one : all) count += pick(*one).buckets[i].value();
+      const bool last = i == histogram::bounds.size();
+      metric.histogram.bucket.push_back(
+          {count, last ? std::numeric_limits<double>::infinity() : histogram::bounds[i]});
+    }
+    metric.histogram.sample_count = count;
+    for (const auto& one : all)
+      metric.histogram.sample_sum += static_cast<double>(pick(*one).sum_microseconds.value()) / 1e6;
+    content_.metric.push_back(std::move(metric));
+    return *this;
+  }
+
+  MetricFamily take() { return std::move(content_); }
+
+ private:
+  MetricFamily content_;
+};
+
+family counter_family(std::string name, std::string help) {
+  return {MetricType::Counter, std::move(name), std::move(help)};
+}
+
+MetricFamily by_reason(const workers& all) {
+  auto f = counter_family("transactions_total", "Transactions by the reason they ended.");
+  for (std::size_t i = 0; i < worker_metrics::reasons; ++i) {
+    const auto token = describe(static_cast<errc>(i)).token;
+    f.row(total(all, [i](auto& w) -> auto& { return w.transactions[i]; }),
+          {{"reason", std::string(token)}});
+  }
+  return f.take();
+}
+
+MetricFamily by_code(const workers& all) {
+  auto f = counter_family("http_responses_total", "Responses to clients by status.");
+  for (std::size_t code = 100; code < 600; ++code) {
+    const auto count = total(all, [code](auto& w) -> auto& { return w.responses[code]; });
+    if (count > 0) f.row(count, {{"code", std::to_string(code)}});
+  }
+  return f.take();
+}
+
+MetricFamily scans(const workers& all) {
+  return counter_family("scans_total", "Scans by verdict.")
+      .row(total(all, [](auto& w) -> auto& { return w.scans_clean; }), {{"verdict", "clean"}})
+      .row(total(all, [](auto& w) -> auto& { return w.scans_adapted; }), {{"verdict", "adapted"}})
+      .row(total(all, [](auto& w) -> auto& { return w.scans_blocked; }), {{"verdict", "blocked"}})
+      .row(total(all, [](auto& w) -> auto& { return w.scans_failed; }), {{"verdict", "error"}})
+      .take();
+}
+
+MetricFamily unscanned(const workers& all) {
+  return counter_family("unscanned_total", "Responses delivered without a scan, by reason.")
+      .row(total(all, [](auto& w) -> auto& { return w.unscanned_no_body; }), {{"reason", "no_body"}})
+      .row(total(all, [](auto& w) -> auto& { return w.unscanned_avoid_port; }),
+           {{"reason", "avoid_port"}})
+      .row(total(all, [](auto& w) -> auto& { return w.unscanned_fallback; }),
+           {{"reason", "debug_fallback"}})
+      .take();
+}
+
+template <class Pick>
+MetricFamily simple(MetricType type, const workers& all, std::string name, std::string help,
+                    Pick pick) {
+  return family(type, std::move(name), std::move(help)).row(total(all, pick)).take();
+}
+
+template <class Pick>
+MetricFamily timing(const workers& all, std::string name, std::string help, Pick pick) {
+  return family(MetricType::Histogram, std::move(name), std::move(help)).durations(all, pick).take();
+}
+
+}  // namespace
+
+void histogram::observe(double seconds) {
+  std::size_t at = 0;
+  while (at < bounds.size() && seconds > bounds[at]) ++at;
+  buckets[at].add();
+  sum_microseconds.add(static_cast<std::uint64_t>(seconds * 1e6));
+}
+
+std::string exposition(const workers& all) {
+  constexpr auto c = MetricType::Counter;
+  constexpr auto g = MetricType::Gauge;
+  std::vector<MetricFamily> families;
+  families.push_back(family(g, "build_info", "Always 1.").row(1, {{"version", ICAPGATE_VERSION}}).take());
+  families.push_back(by_reason(all));
+  families.push_back(by_code(all));
+  families.push_back(scans(all));
+  families.push_back(unscanned(all));
+  const auto add = [&](MetricType type, const char* name, const char* help, auto pick) {
+    families.push_back(simple(type, all, name, help, pick));
+  };
+  add(c, "http_received_bytes_total", "Request body bytes from clients.",
+      [](auto& w) -> auto& { return w.received_bytes; });
+  add(c, "http_sent_bytes_total", "Bytes sent to clients.", [](auto& w) -> auto& { return w.sent_bytes; });
+  add(c, "scanned_bytes_total", "Body bytes that scanners gave a verdict on.",
+      [](auto& w) -> auto& { return w.scanned_bytes; });
+  add(c, "client_connections_total", "Client connections accepted.",
+      [](auto& w) -> auto& { return w.clients_accepted; });
+  add(g, "client_connections", "Client connections now.", [](auto& w) -> auto& { return w.clients_open; });
+  add(g, "http_requests_in_flight", "Transactions now.",
+      [](auto& w) -> auto& { return w.transactions_open; });
+  add(c, "origin_connects_total", "Connections opened to origins.",
+      [](auto& w) -> auto& { return w.origin_connects; });
+  add(c, "icap_connects_total", "Connections opened to ICAP servers.",
+      [](auto& w) -> auto& { return w.icap_connects; });
+  add(c, "icap_retries_total", "Scans repeated since a pooled connection had gone stale.",
+      [](auto& w) -> auto& { return w.icap_retries; });
+  add(c, "icap_failovers_total", "Scans repeated on another ICAP server.",
+      [](auto& w) -> auto& { return w.icap_failovers; });
+  families.push_back(timing(all, "http_request_duration_seconds", "Request head to response end.",
+                            [](auto& w) -> auto& { return w.request_seconds; }));
+  families.push_back(timing(all, "scan_duration_seconds", "Scan begun to verdict.",
+                            [](auto& w) -> auto& { return w.scan_seconds; }));
+  return prometheus::TextSerializer{}.Serialize(families);
+}
+
+}  // namespace icapgate

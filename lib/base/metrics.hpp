@@ -1,0 +1,62 @@
+// Counters of one worker. Its own thread writes, the admin thread reads: no lock, no shared cache line
+// between workers.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace icapgate {
+
+// One writer, any readers.
+class counter {
+ public:
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void subtract(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// Durations in buckets.
+class histogram {
+ public:
+  // Upper bounds in seconds; one more bucket takes the rest.
+  static constexpr std::array bounds{0.005, 0.01, 0.025, 0.05, 0.1, 0.25,  0.5,
+                                     1.0,   2.5,  5.0,   10.0, 30.0, 60.0, 300.0};
+
+  void observe(double seconds);
+
+  std::array<counter, bounds.size() + 1> buckets;
+  counter sum_microseconds;
+};
+
+struct alignas(64) worker_metrics {
+  static constexpr std::size_t reasons = static_cast<std::size_t>(errc::gateway_internal) + 1;
+
+  std::array<counter, reasons> transactions;  // by end reason
+  std::array<counter, 600> responses;         // by HTTP status sent to the client
+  counter scans_clean, scans_adapted, scans_blocked, scans_failed;
+  counter unscanned_no_body, unscanned_avoid_port, unscanned_fallback;
+  counter received_bytes, sent_bytes, scanned_bytes;
+  counter clients_accepted, clients_open, transactions_open;
+  counter origin_connects, icap_connects, icap_retries, icap_failovers;
+  histogram request_seconds, scan_seconds;
+  std::atomic<std::int64_t> heartbeat{0};     // steady clock, nanoseconds, at the last tick
+};
+
+// The Prometheus text of all workers together.
+std::string exposition(const std::vector<std::unique_ptr<worker_metrics>>& workers);
+
+}  // namespace icapgate

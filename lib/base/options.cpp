@@ -1,0 +1,275 @@
+#include "base/options.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace icapgate {
+
+namespace {
+
+constexpr std::uint64_t second = 1'000;
+constexpr std::uint64_t hour = 3'600 * second;
+constexpr std::uint64_t day = 24 * hour;
+constexpr std::uint64_t mebibyte = 1 << 20;
+
+#define MEMBER(name) +[](config& c) -> decltype((c.name)) { return c.name; }
+
+// clang-format off
+constexpr std::array table{
+    // The frequent ones, in the order of --help.
+    option{.key = "route[].origin", .flag = "--origin", .short_env = "ORIGIN",
+           .kind = option_kind::url, .argument = "URL",
+           .help = "the server to protect: http://HOST[:PORT]",
+           .target = MEMBER(origin), .required = true},
+    option{.key = "scanner.*.servers", .flag = "--icap", .short_env = "ICAP",
+           .kind = option_kind::url_list, .argument = "URL",
+           .help = "the scanner: icap://HOST[:PORT]/SERVICE, or embedded:",
+           .target = MEMBER(scanners), .required = true},
+    option{.key = "listen.*.address", .flag = "--listen", .short_env = "LISTEN",
+           .kind = option_kind::endpoint, .argument = "HOST:PORT", .initial = "0.0.0.0:8080",
+           .help = "where clients connect",
+           .target = MEMBER(listen)},
+    option{.key = "policy.avoid_port", .flag = "--avoid-port", .short_env = "AVOID_PORT",
+           .kind = option_kind::port_list, .argument = "PORT",
+           .help = "do not scan responses from this origin port",
+           .target = MEMBER(avoid_ports), .min = 1, .max = 65535},
+    option{.key = "policy.debug_fallback", .flag = "--debug-fallback", .short_env = "DEBUG_FALLBACK",
+           .kind = option_kind::boolean, .initial = "false",
+           .help = "scanner trouble: deliver UNSCANNED",
+           .target = MEMBER(debug_fallback)},
+    option{.key = "workers", .flag = "--workers", .short_env = "WORKERS",
+           .kind = option_kind::integer, .argument = "N", .initial = "0",
+           .help = "threads; 0: one per core",
+           .target = MEMBER(workers), .max = 1024},
+    option{.key = "admin.address", .flag = "--admin", .short_env = "ADMIN",
+           .kind = option_kind::endpoint, .argument = "HOST:PORT", .initial = "off",
+           .help = "/metrics, /livez and /readyz",
+           .target = MEMBER(admin)},
+    option{.key = "log.access.to", .flag = "--access-log", .short_env = "ACCESS_LOG",
+           .kind = option_kind::path, .argument = "-|off|FILE", .initial = "-",
+           .help = "one JSON line per request",
+           .target = MEMBER(access_log)},
+    option{.key = "log.level", .flag = "--log-level", .short_env = "LOG_LEVEL",
+           .kind = option_kind::choice, .argument = "LEVEL", .initial = "info",
+           .help = "trace debug info warn error off",
+           .target = MEMBER(log_level), .choices = "trace debug info warn error off"},
+    option{.key = "", .flag = "--config", .short_env = "CONFIG",
+           .kind = option_kind::path, .argument = "FILE",
+           .help = "settings in TOML; see conf/icapgate.toml"},
+
+    // Limits and timeouts: in the file and the environment only. `timeout.idle` means everywhere that
+    // no byte moved, `keep_alive` how long an unused connection is kept.
+    option{.key = "client.timeout.head",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "10s",
+           .help = "request head, first byte to last",
+           .target = MEMBER(client.header), .min = 1, .max = day},
+    option{.key = "client.timeout.idle",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "1m",
+           .help = "client neither sends nor takes a byte",
+           .target = MEMBER(client.progress), .min = 1, .max = day},
+    option{.key = "client.keep_alive",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "75s",
+           .help = "between two requests of a connection",
+           .target = MEMBER(client.idle), .min = 1, .max = day},
+    option{.key = "origin.timeout.connect",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
+           .help = "connecting, per address",
+           .target = MEMBER(origin_limits.connect), .min = 1, .max = hour},
+    option{.key = "origin.timeout.first_byte",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "1m",
+           .help = "request sent to response head",
+           .target = MEMBER(origin_limits.first_byte), .min = 1, .max = day},
+    option{.key = "origin.timeout.idle",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "1m",
+           .help = "origin neither sends nor takes a byte",
+           .target = MEMBER(origin_limits.progress), .min = 1, .max = day},
+    option{.key = "origin.keep_alive",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "30s",
+           .help = "an unused connection is kept",
+           .target = MEMBER(origin_limits.idle), .min = 1, .max = day},
+    option{.key = "origin.idle_connections",
+           .kind = option_kind::integer, .argument = "N", .initial = "256",
+           .help = "unused connections kept per worker",
+           .target = MEMBER(origin_limits.idle_connections), .max = 65535},
+    option{.key = "scanner.*.timeout.connect",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "2s",
+           .help = "connecting, per address",
+           .target = MEMBER(icap_limits.connect), .min = 1, .max = hour},
+    option{.key = "scanner.*.timeout.idle",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "30s",
+           .help = "scanner neither sends nor takes a byte",
+           .target = MEMBER(icap_limits.progress), .min = 1, .max = day},
+    option{.key = "scanner.*.timeout.after_body",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "1m",
+           .help = "last body byte to first answer byte",
+           .target = MEMBER(icap_limits.verdict), .min = 1, .max = day},
+    option{.key = "scanner.*.timeout.total",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "10m",
+           .help = "one whole scan",
+           .target = MEMBER(icap_limits.total), .min = 1, .max = day},
+    option{.key = "scanner.*.keep_alive",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "50s",
+           .help = "an unused connection is kept",
+           .target = MEMBER(icap_limits.idle), .min = 1, .max = day},
+    option{.key = "scanner.*.connections",
+           .kind = option_kind::integer, .argument = "N", .initial = "100",
+           .help = "to all servers, whole process",
+           .target = MEMBER(icap_limits.connections), .min = 1, .max = 65535},
+    option{.key = "scanner.*.queue.wait",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
+           .help = "wait for a free connection; 0: none",
+           .target = MEMBER(icap_limits.acquire), .max = hour},
+    option{.key = "policy.spool.memory",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "1MiB",
+           .help = "of one body; the rest goes to a file",
+           .target = MEMBER(spool_memory), .max = 1024 * mebibyte},
+    option{.key = "policy.spool.dir",
+           .kind = option_kind::path, .argument = "DIR", .initial = "/var/tmp",
+           .help = "for those files; must be writable",
+           .target = MEMBER(spool_dir)},
+    option{.key = "policy.max_head",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "64KiB",
+           .help = "of one HTTP head",
+           .target = MEMBER(max_head), .min = 1024, .max = mebibyte},
+    option{.key = "admin.drain_timeout",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "5m",
+           .help = "SIGTERM: running transfers may go on",
+           .target = MEMBER(drain_timeout), .max = day},
+    option{.key = "embedded.sha256",
+           .kind = option_kind::hash_list, .argument = "HEX",
+           .help = "bodies that embedded: blocks",
+           .target = MEMBER(embedded_sha256)},
+};
+// clang-format on
+
+#undef MEMBER
+
+char upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+
+bool matches(std::string_view pattern, std::string_view part) {
+  return pattern == part || (pattern == "*" && part != "[]");
+}
+
+bool begins_with(std::span<const std::string> pattern, std::span<const std::string> path) {
+  return path.size() <= pattern.size() &&
+         std::ranges::equal(path, pattern.first(path.size()),
+                            [](auto& part, auto& p) { return matches(p, part); });
+}
+
+// Levenshtein's distance, two rows of the matrix at a time.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> last(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j)
+      row[j + 1] = std::min({last[j + 1] + 1, row[j] + 1, last[j] + (a[i] != b[j])});
+    std::swap(last, row);
+  }
+  return last[b.size()];
+}
+
+}  // namespace
+
+bool option::is_list() const {
+  return kind == option_kind::url_list || kind == option_kind::port_list ||
+         kind == option_kind::hash_list;
+}
+
+std::string option::env_name() const {
+  std::string name = "ICAPGATE_";
+  if (!short_env.empty()) return name += short_env;
+  bool first = true;
+  for (const auto& part : split_key(key)) {
+    if (part == "*" || part == "[]") continue;
+    if (!first) name += "__";
+    first = false;
+    for (char c : part) name += upper(c);
+  }
+  return name;
+}
+
+std::span<const option> options() {
+  return table;
+}
+
+const option* find_option_by_flag(std::string_view flag) {
+  const auto found = std::ranges::find(table, flag, &option::flag);
+  return flag.empty() || found == table.end() ? nullptr : found;
+}
+
+const option* find_option_by_env(std::string_view name) {
+  const auto found = std::ranges::find(table, name, &option::env_name);
+  return found == table.end() ? nullptr : found;
+}
+
+const option* find_option_by_key(std::span<const std::string> path) {
+  for (const auto& row : table) {
+    const auto pattern = split_key(row.key);
+    if (path.size() == pattern.size() && begins_with(pattern, path) && !path.empty()) return &row;
+  }
+  return nullptr;
+}
+
+bool is_key_prefix(std::span<const std::string> path) {
+  return std::ranges::any_of(table, [&](const option& row) {
+    const auto pattern = split_key(row.key);
+    return path.size() < pattern.size() && begins_with(pattern, path);
+  });
+}
+
+std::vector<std::string> split_key(std::string_view key) {
+  std::vector<std::string> parts;
+  while (!key.empty()) {
+    std::string_view part = split_off(key, ".");
+    const bool array = part.ends_with("[]");
+    if (array) part.remove_suffix(2);
+    parts.emplace_back(part);
+    if (array) parts.emplace_back("[]");
+  }
+  return parts;
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty())
+    if (const auto part = trim(split_off(text, ","), " \t\r\n"); !part.empty())
+      parts.emplace_back(part);
+  return parts;
+}
+
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t longest = 200;
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out = "\"";
+  const std::string shown = without_user_info(text);
+  for (unsigned char c : shown.substr(0, longest)) {
+    if (c >= 0x20 && c < 0x7f) {
+      out += static_cast<char>(c);
+    } else {
+      out += "\\x";
+      out += digits[c >> 4];
+      out += digits[c & 15];
+    }
+  }
+  return out += shown.size() > longest ? "...\"" : "\"";
+}
+
+std::string_view nearest(std::string_view text, std::span<const std::string> candidates) {
+  std::string_view best;
+  std::size_t least = std::min<std::size_t>(3, text.size() / 3 + 1) + 1;
+  for (const auto& c : candidates) {
+    const auto d = distance(text, c);
+    if (d < least) {
+      least = d;
+      best = c;
+    }
+  }
+  return best;
+}
+
+}  // namespace icapgate

@@ -1,0 +1,99 @@
+// Every setting of the program, each defined in one row: flag, environment variable, TOML key,
+// kind, range, default, help line, and the member of `config` that it sets.
+#pragma once
+
+#include "base/config.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace icapgate {
+
+// A scanner that is part of the program, in place of an icap:// URL.
+inline constexpr std::string_view embedded_scheme = "embedded:";
+
+enum class option_kind : std::uint8_t {
+  endpoint,  // HOST:PORT, or "off" where the member is optional
+  url,       // origin
+  url_list,  // scanners
+  port_list,
+  hash_list,  // SHA-256, hexadecimal
+  boolean,
+  integer,
+  size,
+  duration,
+  choice,  // one of `choices`
+  path,    // any text without control characters
+};
+
+// Where a row's value lives in `config`.
+template <class T>
+using member = T& (*)(config&);
+
+using option_target =
+    std::variant<std::monostate, member<endpoint>, member<std::optional<endpoint>>, member<url>,
+                 member<std::vector<url>>, member<std::vector<std::uint16_t>>,
+                 member<std::vector<std::string>>, member<bool>, member<unsigned>,
+                 member<std::size_t>, member<std::chrono::milliseconds>, member<std::string>>;
+
+struct option {
+  // TOML key path; "*" is a name that the user chooses, "[]" an array of tables. Empty: not in the
+  // file.
+  std::string_view key{};
+  std::string_view flag{};       // with its dashes; empty: none
+  std::string_view short_env{};  // without ICAPGATE_; empty: the name is made from the key
+  option_kind kind = option_kind::path;
+  std::string_view argument{};  // what --help calls the value
+  std::string_view initial{};   // the default as a user would write it; a list separated by commas
+  std::string_view help{};
+  option_target target{};  // none: --config, which no other part of the program needs
+  std::uint64_t min = 0;   // integer, size (bytes), duration (milliseconds), ports
+  std::uint64_t max = 0;
+  std::string_view choices{};  // separated by blanks
+  bool required = false;
+
+  bool is_list() const;
+  // ICAPGATE_LOG_LEVEL, ICAPGATE_SCANNER__TIMEOUT__CONNECT: free names are left out.
+  std::string env_name() const;
+};
+
+// The table.
+std::span<const option> options();
+
+const option* find_option_by_flag(std::string_view flag);
+const option* find_option_by_env(std::string_view name);
+
+// The path of a key in a file, already split: "listen", "public", "address". An index into an array
+// of tables counts as "[]".
+const option* find_option_by_key(std::span<const std::string> path);
+
+// Whether some row's key lies below that path.
+bool is_key_prefix(std::span<const std::string> path);
+
+std::vector<std::string> split_key(std::string_view key);
+
+// Sets the row's member from `values` (one text, or any number for a list). Each problem is one
+// sentence that quotes the value; if there is any, the member is unchanged.
+std::vector<std::string> store(const option& row, std::span<const std::string> values,
+                               config& into);
+
+// The row's value as the texts that store() would take.
+std::vector<std::string> show(const option& row, const config& from);
+
+// Splits at commas, removes blanks around each, drops empty ones.
+std::vector<std::string> split_list(std::string_view text);
+
+// The text in quotes, shortened, control characters escaped, passwords in URLs left out.
+std::string in_quotes(std::string_view text);
+
+// The candidate that `text` is most likely a slip of; empty if none is near.
+std::string_view nearest(std::string_view text, std::span<const std::string> candidates);
+
+}  // namespace icapgate

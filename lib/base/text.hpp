@@ -1,0 +1,33 @@
+// The few text operations that protocol code needs: ASCII only, no locale, no copy.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+namespace icapgate {
+
+constexpr char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+constexpr bool iequals(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
+}
+
+// Without the characters of `blanks` at both ends.
+constexpr std::string_view trim(std::string_view text, std::string_view blanks = " \t") {
+  const auto first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return text.substr(text.size());
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+// Splits the part before `separator` off the front of `rest`; all of it if there is no separator.
+constexpr std::string_view split_off(std::string_view& rest, std::string_view separator) {
+  const auto end = rest.find(separator);
+  const auto part = rest.substr(0, end);
+  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + separator.size());
+  return part;
+}
+
+}  // namespace icapgate

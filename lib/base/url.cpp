@@ -1,0 +1,246 @@
+#include "base/url.hpp"
+
+#include "base/text.hpp"
+
+#include <boost/url/ipv4_address.hpp>
+#include <boost/url/ipv6_address.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+namespace icapgate {
+
+namespace {
+
+struct known_scheme {
+  std::string_view name;
+  std::uint16_t port;
+};
+
+constexpr std::array<known_scheme, 4> known_schemes{
+    {{"http", 80}, {"https", 443}, {"icap", 1344}, {"icaps", 11344}}};
+
+const known_scheme* find_scheme(std::string_view name) {
+  for (const auto& s : known_schemes)
+    if (s.name == name) return &s;
+  return nullptr;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), ascii_lower);
+  return out;
+}
+
+std::string bracketed(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : '[' + host + ']';
+}
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+bool is_host_char(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+bool has_unprintable(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c <= 0x20 || c >= 0x7f; });
+}
+
+// 1 to 5 digits, at most 65535.
+std::optional<std::uint16_t> to_port(std::string_view text) {
+  if (text.empty() || text.size() > 5 || !std::ranges::all_of(text, is_digit)) return std::nullopt;
+  unsigned value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  if (value > 65535) return std::nullopt;
+  return static_cast<std::uint16_t>(value);
+}
+
+bool valid_label(std::string_view label) {
+  return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+         std::ranges::all_of(label, is_host_char);
+}
+
+// RFC 1123 2.1 names, with the '_' that container networks use. A reg-name (RFC 3986 3.2.2) may
+// hold more, but no resolver would find it.
+bool valid_name(std::string_view name) {
+  if (name.size() > 253) return false;
+  if (name.ends_with('.')) name.remove_suffix(1);
+  while (true) {
+    const auto dot = name.find('.');
+    if (!valid_label(name.substr(0, dot))) return false;
+    if (dot == std::string_view::npos) return true;
+    name.remove_prefix(dot + 1);
+  }
+}
+
+// "10.0.0.300" or "1.2" would pass as names, and no user means them so.
+bool looks_like_ipv4(std::string_view host) {
+  return std::ranges::all_of(host, [](char c) { return is_digit(c) || c == '.'; });
+}
+
+bool valid_host(std::string_view host, std::string& why) {
+  if (host.empty()) {
+    why = "has no host";
+  } else if (host.find(':') != std::string_view::npos) {
+    if (boost::urls::parse_ipv6_address(host)) return true;
+    why = "has a host that is not a valid IPv6 address";
+  } else if (looks_like_ipv4(host)) {
+    if (boost::urls::parse_ipv4_address(host)) return true;
+    why = "has a host that is not a valid IPv4 address";
+  } else {
+    if (valid_name(host)) return true;
+    why = "has a host that is not a valid name";
+  }
+  return false;
+}
+
+// Splits "host:port" and "[host]:port"; `port` has no value where there is no colon.
+bool split_authority(std::string_view text, std::string_view& host,
+                     std::optional<std::string_view>& port, std::string& why) {
+  std::string_view rest;
+  if (text.starts_with('[')) {
+    const auto end = text.find(']');
+    host = text.substr(1, end == std::string_view::npos ? end : end - 1);
+    if (end == std::string_view::npos || host.find(':') == std::string_view::npos) {
+      why = "has brackets that do not hold an IPv6 address";
+      return false;
+    }
+    rest = text.substr(end + 1);
+  } else {
+    const auto colon = text.find(':');
+    host = text.substr(0, colon);
+    rest = colon == std::string_view::npos ? std::string_view{} : text.substr(colon);
+    if (rest.find(':', 1) != std::string_view::npos) {
+      why = "has more than one colon (an IPv6 address needs brackets: [::1]:8080)";
+      return false;
+    }
+  }
+  if (rest.empty()) return true;
+  if (!rest.starts_with(':')) {
+    why = "has something other than a port after the address";
+    return false;
+  }
+  port = rest.substr(1);
+  return true;
+}
+
+bool check_parts(const boost::urls::url_view& u, std::string& why) {
+  if (!u.has_authority())
+    why = "has no \"//\" before the host";
+  else if (u.has_userinfo())
+    why = "has a user name or password, which is not supported";
+  else if (u.has_fragment())
+    why = "has a fragment (#...), which is never sent";
+  else
+    return true;
+  return false;
+}
+
+bool parse_parts(const boost::urls::url_view& u, url& out, std::string& why) {
+  const auto* scheme = find_scheme(out.scheme = lower(u.scheme()));
+  if (!scheme) {
+    why = "has the unknown scheme \"" + out.scheme + "\" (known: http, icap)";
+    return false;
+  }
+  if (!check_parts(u, why)) return false;
+  std::string_view host;
+  std::optional<std::string_view> port;
+  if (!split_authority(std::string_view(u.encoded_authority()), host, port, why)) return false;
+  if (!valid_host(host, why)) return false;
+  const std::string_view target(u.encoded_target());
+  // Boost.URL 1.81 reads "http://host:8o" as port 8 and path "o".
+  const bool whole_port = target.empty() || target.front() == '/' || target.front() == '?';
+  const auto number = port ? to_port(*port) : std::optional(scheme->port);
+  if (!whole_port || !number || *number == 0) {
+    why = "has a port that is not a number between 1 and 65535";
+    return false;
+  }
+  out.host = lower(host);
+  out.port = *number;
+  out.path = target;
+  return true;
+}
+
+}  // namespace
+
+std::string endpoint::to_string() const {
+  return bracketed(host) + ':' + std::to_string(port);
+}
+
+std::string url::authority() const {
+  const auto* known = find_scheme(scheme);
+  if (known && known->port == port) return bracketed(host);
+  return bracketed(host) + ':' + std::to_string(port);
+}
+
+std::string url::to_string() const {
+  return scheme + "://" + authority() + path;
+}
+
+bool parse_endpoint(std::string_view text, endpoint& out, std::string& why) {
+  if (text.starts_with("unix:") || text.find('/') != std::string_view::npos) {
+    why = "is not HOST:PORT (nothing else is supported yet)";
+    return false;
+  }
+  if (has_unprintable(text)) {
+    why = "has a blank, a control character or a letter outside ASCII in it";
+    return false;
+  }
+  std::string_view host;
+  std::optional<std::string_view> port;
+  if (!split_authority(text, host, port, why)) return false;
+  if (host.empty()) {
+    why = "has no host (0.0.0.0 stands for every IPv4 address, [::] for every address)";
+    return false;
+  }
+  if (!port) {
+    why = "has no port";
+    return false;
+  }
+  if (!valid_host(host, why)) return false;
+  const auto number = to_port(*port);
+  if (!number) {
+    why = "has a port that is not a number between 0 and 65535";
+    return false;
+  }
+  out = {std::string(host), *number};
+  return true;
+}
+
+bool parse_url(std::string_view text, url& out, std::string& why) {
+  if (has_unprintable(text)) {
+    why = "has a blank, a control character or a letter outside ASCII in it";
+    return false;
+  }
+  if (text.find("://") == std::string_view::npos) {
+    why = "is not a URL: it has no scheme such as http:// or icap://";
+    return false;
+  }
+  const auto parsed = boost::urls::parse_uri(text);
+  if (!parsed) {
+    why = "is not a valid URL";
+    return false;
+  }
+  url made;
+  if (!parse_parts(*parsed, made, why)) return false;
+  out = std::move(made);
+  return true;
+}
+
+std::string without_user_info(std::string_view text) {
+  const auto slashes = text.find("://");
+  if (slashes == std::string_view::npos) return std::string(text);
+  const auto start = slashes + 3;
+  const auto end = std::min(text.find_first_of("/?#", start), text.size());
+  const auto at = text.substr(0, end).rfind('@');
+  if (at == std::string_view::npos || at < start) return std::string(text);
+  return std::string(text.substr(0, start)) + '-' + std::string(text.substr(at));
+}
+
+}  // namespace icapgate

@@ -1,0 +1,43 @@
+// Addresses as users write them in settings.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace icapgate {
+
+// host:port to listen on. The host is an IP literal (without brackets) or a name.
+struct endpoint {
+  std::string host;
+  std::uint16_t port = 0;  // 0: any free port
+
+  std::string to_string() const;  // IPv6 in brackets
+
+  bool operator==(const endpoint&) const = default;
+};
+
+// scheme://host[:port][/path][?query], without user information or fragment.
+struct url {
+  std::string scheme;      // lower case
+  std::string host;        // lower case, without brackets
+  std::uint16_t port = 0;  // the scheme's default where none was given (http 80, icap 1344)
+  std::string path;        // byte for byte as written, with the query; may be empty
+
+  // host:port as a Host field has it: IPv6 in brackets, default port left out.
+  std::string authority() const;
+  std::string to_string() const;
+
+  bool operator==(const url&) const = default;
+};
+
+// Parse or explain: on failure `why` says what is wrong, in words for the user, as the end of a
+// sentence that begins with the text itself: `"http://" has no host`. `out` is then unchanged.
+bool parse_endpoint(std::string_view text, endpoint& out, std::string& why);
+bool parse_url(std::string_view text, url& out, std::string& why);
+
+// The text with "user:password@" replaced by "-@" where its authority has one: for logs and
+// messages.
+std::string without_user_info(std::string_view text);
+
+}  // namespace icapgate
