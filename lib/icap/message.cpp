@@ -1,0 +1,159 @@
+#include "icap/message.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+namespace icapgate::icap {
+namespace {
+
+constexpr std::string_view crlf = "\r\n";
+constexpr std::string_view all_blanks = " \t\r\n";
+
+constexpr std::pair<std::string_view, section> section_names[] = {
+    {"req-hdr", section::req_hdr},   {"res-hdr", section::res_hdr},
+    {"req-body", section::req_body}, {"res-body", section::res_body},
+    {"opt-body", section::opt_body}, {"null-body", section::null_body},
+};
+
+bool is_digits(std::string_view text) {
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// A bare CR, LF or NUL could hide a field from one reader that another one sees.
+bool has_hidden_break(std::string_view line) {
+  return line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+}
+
+bool is_name(std::string_view name) {
+  return !name.empty() &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+bool is_folded(std::string_view line) {
+  return line.front() == ' ' || line.front() == '\t';
+}
+
+// A folded value goes on to the end of a later line, over the breaks between.
+void extend(std::string_view& value, std::string_view more) {
+  if (more.empty()) return;
+  const char* const begin = value.empty() ? more.data() : value.data();
+  value = {begin, static_cast<std::size_t>(more.data() + more.size() - begin)};
+}
+
+void append_field(std::string& wire, std::string_view name, std::string_view value) {
+  wire.append(name).append(": ").append(value).append(crlf);
+}
+
+std::optional<encapsulated_section> parse_section(std::string_view item) {
+  const auto equals = item.find('=');
+  if (equals == std::string_view::npos) return std::nullopt;
+  const auto name = trim(item.substr(0, equals), all_blanks);
+  const auto digits = trim(item.substr(equals + 1), all_blanks);
+  const auto* known = std::find_if(std::begin(section_names), std::end(section_names),
+                                   [&](const auto& row) { return iequals(row.first, name); });
+  std::uint64_t offset = 0;
+  // Digits alone: from_chars reports an overflow, and takes no sign.
+  const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), offset);
+  if (known == std::end(section_names) || !is_digits(digits) || ec != std::errc{}) {
+    return std::nullopt;
+  }
+  return encapsulated_section{known->second, offset};
+}
+
+bool has_token(std::string_view list, std::string_view token) {
+  while (!list.empty()) {
+    if (iequals(trim(split_off(list, ","), all_blanks), token)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void append_respmod(std::string& wire, const respmod_request& request) {
+  wire.append("RESPMOD ").append(request.uri).append(" ICAP/1.0\r\n");
+  append_field(wire, "Host", request.host);
+  if (!request.request_id.empty()) append_field(wire, "X-Request-Id", request.request_id);
+  append_field(wire, "Allow", "204");
+  const auto body_offset = request.request_head.size() + request.response_head.size();
+  wire.append("Encapsulated: req-hdr=0, res-hdr=")
+      .append(std::to_string(request.request_head.size()))
+      .append(request.has_body ? ", res-body=" : ", null-body=")
+      .append(std::to_string(body_offset))
+      .append("\r\n\r\n")
+      .append(request.request_head)
+      .append(request.response_head);
+}
+
+void append_options(std::string& wire, std::string_view uri, std::string_view host) {
+  wire.append("OPTIONS ").append(uri).append(" ICAP/1.0\r\n");
+  append_field(wire, "Host", host);
+  wire.append(crlf);
+}
+
+bool parse_fields(std::string_view text, std::vector<field>& out) {
+  const std::size_t first = out.size();
+  while (!text.empty()) {
+    const auto line = split_off(text, crlf);
+    if (line.empty()) return true;
+    if (has_hidden_break(line)) return false;
+    if (is_folded(line)) {
+      if (out.size() == first) return false;
+      extend(out.back().value, trim(line));
+      continue;
+    }
+    const auto colon = line.find(':');
+    if (colon == std::string_view::npos || !is_name(line.substr(0, colon))) return false;
+    out.push_back({line.substr(0, colon), trim(line.substr(colon + 1))});
+  }
+  return true;
+}
+
+const field* find(const std::vector<field>& fields, std::string_view name) {
+  const auto found = std::find_if(fields.begin(), fields.end(),
+                                  [&](const field& f) { return iequals(f.name, name); });
+  return found == fields.end() ? nullptr : &*found;
+}
+
+result<std::vector<encapsulated_section>> parse_encapsulated(std::string_view value) {
+  std::vector<encapsulated_section> sections;
+  while (!value.empty()) {
+    const auto next = parse_section(split_off(value, ","));
+    if (!next) return errc::icap_answer_invalid;
+    if (sections.empty()) {
+      if (next->offset != 0) return errc::icap_answer_invalid;
+    } else {
+      const auto& last = sections.back();
+      const bool rises = next->offset > last.offset && next->kind > last.kind;
+      if (is_body(last.kind) || !rises) return errc::icap_answer_invalid;
+    }
+    sections.push_back(*next);
+  }
+  if (sections.empty()) return errc::icap_answer_invalid;
+  return sections;
+}
+
+result<response_head> parse_response_head(std::string_view text) {
+  auto line = split_off(text, crlf);
+  if (!line.starts_with(response_start) || has_hidden_break(line)) return errc::icap_answer_invalid;
+  line.remove_prefix(response_start.size());
+  const auto status = line.substr(0, 3);
+  line.remove_prefix(status.size());
+  const bool separated = line.empty() || line.front() == ' ';
+  if (status.size() != 3 || !is_digits(status) || !separated) return errc::icap_answer_invalid;
+
+  response_head head;
+  std::from_chars(status.data(), status.data() + status.size(), head.status);
+  head.reason = trim(line);
+  if (!parse_fields(text, head.fields)) return errc::icap_answer_invalid;
+  head.close = std::any_of(head.fields.begin(), head.fields.end(), [](const field& f) {
+    return iequals(f.name, "Connection") && has_token(f.value, "close");
+  });
+  return head;
+}
+
+}  // namespace icapgate::icap
