@@ -1,0 +1,84 @@
+// The head of an HTTP/1.1 message as a flat list of views: order, duplicates and case are kept.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <boost/beast/http/field.hpp>
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace icapgate::http {
+
+using field_id = boost::beast::http::field;
+
+struct field {
+  field_id id;             // unknown for fields that Beast has no name for
+  std::string_view name;   // as received
+  std::string_view value;  // blanks around it removed
+};
+
+// How a message's body is delimited (RFC 9112 6.3).
+enum class body_framing {
+  none,         // no body follows the head
+  length,       // Content-Length bytes
+  chunked,      // the chunked coding
+  until_close,  // all bytes to the end of the connection (responses only)
+};
+
+struct message_head {
+  unsigned version = 11;  // 10 or 11
+  std::vector<field> fields;
+  body_framing framing = body_framing::none;
+  std::uint64_t content_length = 0;  // with framing length
+  bool keep_alive = false;           // the peer allows another message on this connection
+
+  const field* find(field_id id) const;
+};
+
+struct request_head : message_head {
+  std::string_view method;
+  std::string_view target;          // as received
+  std::string_view host;            // of the target in absolute form, else of the Host field
+  std::string_view origin_form;     // path and query, "*" for OPTIONS *
+  bool expects_continue = false;    // Expect: 100-continue
+
+  bool is_head() const { return method == "HEAD"; }
+  bool is_idempotent() const;       // RFC 9110 9.2.2
+};
+
+struct response_head : message_head {
+  unsigned status = 0;
+  std::string_view reason;
+
+  bool is_interim() const { return status < 200; }
+};
+
+// Parses a whole head, start line to empty line; the views in `out` point into `text`.
+// The framing must be unambiguous (RFC 9112 6.1, 6.3): one Content-Length of digits, or exactly
+// "Transfer-Encoding: chunked", never both.
+// Errors: client_head_invalid, client_version_unsupported.
+errc parse_request(std::string_view text, request_head& out);
+
+// As above. `to_head`: the response answers a HEAD request and has no body whatever its fields say.
+// Errors: origin_head_invalid.
+errc parse_response(std::string_view text, bool to_head, response_head& out);
+
+// ASCII case-insensitive equality.
+bool iequals(std::string_view a, std::string_view b);
+
+// Calls `each` with every element of a comma-separated list, blanks removed, empty ones left out.
+template <class F>
+void for_each_token(std::string_view list, F&& each) {
+  while (!list.empty()) {
+    const auto comma = list.find(',');
+    auto token = list.substr(0, comma);
+    list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
+    while (!token.empty() && (token.front() == ' ' || token.front() == '\t')) token.remove_prefix(1);
+    while (!token.empty() && (token.back() == ' ' || token.back() == '\t')) token.remove_suffix(1);
+    if (!token.empty()) each(token);
+  }
+}
+
+}  // namespace icapgate::http
