@@ -1,0 +1,51 @@
+#include "proxy/deadline.hpp"
+
+namespace icapgate::proxy {
+
+deadline::deadline(deadlines& all) : all_(all) { all.all_.push_back(*this); }
+
+void deadline::expires_after(milliseconds time) {
+  if (all_.given_up_) return;
+  expired_ = false;
+  at_ = time.count() == 0 ? clock::time_point::max() : all_.now_ + time + deadlines::tick;
+}
+
+void deadline::expire_now() {
+  if (expired_) return;
+  expired_ = true;
+  on_expired();
+}
+
+deadlines::deadlines(asio::io_context& context, std::function<void()> on_tick)
+    : timer_(context), on_tick_(std::move(on_tick)) {}
+
+void deadlines::start() {
+  now_ = clock::now();
+  arm();
+}
+
+void deadlines::stop() { timer_.cancel(); }
+
+void deadlines::expire_all() {
+  given_up_ = true;
+  for (auto& d : all_) d.expire_now();
+}
+
+void deadlines::arm() {
+  timer_.expires_after(tick);
+  timer_.async_wait([this](const boost::system::error_code& ec) {
+    if (ec) return;
+    now_ = clock::now();
+    look();
+    on_tick_();
+    arm();
+  });
+}
+
+// Waking a waiter resumes nothing at once, so the list can't change under the loop.
+void deadlines::look() {
+  for (auto& d : all_)
+    if (d.at_ <= now_) d.expire_now();
+}
+
+}  // namespace icapgate::proxy

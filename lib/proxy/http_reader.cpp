@@ -1,0 +1,166 @@
+#include "proxy/http_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace icapgate::proxy {
+namespace {
+
+using body_status = http_reader::body_status;
+
+constexpr std::string_view end_of_head = "\r\n\r\n";
+
+body_status to_body_status(io_status status) {
+  switch (status) {
+    case io_status::ok: return body_status::data;
+    case io_status::would_block: return body_status::would_block;
+    case io_status::eof: return body_status::eof;
+    default: return body_status::reset;
+  }
+}
+
+// Copies as much as fits; returns how much.
+std::size_t copy(std::string_view from, const mutable_buffers& into) {
+  return asio::buffer_copy(into, asio::const_buffer(from.data(), from.size()));
+}
+
+}  // namespace
+
+void http_reader::flat_buffer::grow(std::size_t capacity, std::size_t used) {
+  std::vector<char> larger(capacity);
+  std::memcpy(larger.data(), data(), used);
+  large_ = std::move(larger);
+}
+
+void http_reader::flat_buffer::release() {
+  small_ = {};
+  large_ = {};
+}
+
+http_reader::head_status http_reader::try_read_head() {
+  for (;;) {
+    skip_blank_lines();
+    const auto from = searched_ > 3 ? searched_ - 3 : 0;
+    const auto end = pending_.find(end_of_head, from);
+    if (end != std::string_view::npos) {
+      head_size_ = end + end_of_head.size();
+      if (head_size_ > max_head_) return head_status::too_large;
+      pending_.remove_prefix(head_size_);
+      searched_ = 0;
+      return head_status::complete;
+    }
+    searched_ = pending_.size();
+    if (!make_room()) return head_status::too_large;
+    auto* free = input_.data() + pending_.size();
+    const auto got = from_.try_read({free, input_.capacity() - pending_.size()});
+    if (got.status == io_status::would_block && pending_.empty()) input_.release();
+    if (got.status == io_status::would_block) return head_status::would_block;
+    if (got.status == io_status::eof) return head_status::eof;
+    if (got.status != io_status::ok) return head_status::reset;
+    pending_ = {input_.data(), pending_.size() + got.bytes};
+  }
+}
+
+// While a head is incomplete, what is pending starts at the buffer's front.
+void http_reader::skip_blank_lines() {
+  if (searched_ > 0 || !pending_.starts_with("\r\n")) return;
+  auto rest = pending_;
+  while (rest.starts_with("\r\n")) rest.remove_prefix(2);
+  std::memmove(input_.data(), rest.data(), rest.size());
+  pending_ = {input_.data(), rest.size()};
+}
+
+bool http_reader::make_room() {
+  input_.acquire(blocks_);
+  if (pending_.size() < input_.capacity()) return true;
+  if (input_.capacity() >= max_head_) return false;
+  const auto used = pending_.size();
+  input_.grow(std::min(input_.capacity() * 4, max_head_), used);
+  pending_ = {input_.data(), used};
+  return true;
+}
+
+void http_reader::begin_body(const http::message_head& head) {
+  framing_ = head.framing;
+  remaining_ = head.content_length;
+  ended_ = framing_ == http::body_framing::none;
+  chunks_.reset();
+}
+
+http_reader::body_result http_reader::try_read_body(const mutable_buffers& into) {
+  if (ended_) return {body_status::end};
+  return framing_ == http::body_framing::chunked ? read_chunked(into) : read_plain(into);
+}
+
+http_reader::body_result http_reader::read_plain(mutable_buffers into) {
+  const bool counted = framing_ == http::body_framing::length;
+  if (counted && into.bytes() > remaining_) {
+    mutable_buffers fitting;
+    auto left = static_cast<std::size_t>(remaining_);
+    for (const auto& b : into) {
+      fitting.push(asio::buffer(b, left));
+      left -= std::min(left, b.size());
+    }
+    into = fitting;
+  }
+  io_result got{io_status::ok, copy(pending_, into)};
+  pending_.remove_prefix(got.bytes);
+  if (got.bytes == 0) got = from_.try_read(into);
+  if (got.status == io_status::eof && !counted) {
+    ended_ = true;
+    return {body_status::end};
+  }
+  if (counted) remaining_ -= got.bytes;
+  ended_ = counted && remaining_ == 0;
+  return {to_body_status(got.status), got.bytes};
+}
+
+http_reader::body_result http_reader::read_chunked(const mutable_buffers& into) {
+  std::size_t copied = 0;
+  auto target = into;
+  for (;;) {
+    // Never asks for more than fits: bytes that were decoded could not be given back.
+    std::string_view data;
+    auto window = pending_.substr(0, target.bytes());
+    const auto before = window.size();
+    const auto event = chunks_.next(window, data);
+    pending_.remove_prefix(before - window.size());
+    switch (event) {
+      case chunk_decoder::event::data:
+        copy(data, target);
+        target.consume(data.size());
+        copied += data.size();
+        if (target.bytes() == 0) return {body_status::data, copied};
+        continue;
+      case chunk_decoder::event::complete:
+        ended_ = true;
+        return copied ? body_result{body_status::data, copied} : body_result{body_status::end};
+      case chunk_decoder::event::invalid:
+        return {body_status::invalid};
+      case chunk_decoder::event::need_input:
+        break;
+    }
+    if (!pending_.empty()) continue;
+    if (copied) return {body_status::data, copied};
+    if (!scratch_) scratch_ = blocks_.acquire();
+    const auto got = from_.try_read({scratch_.data(), block::size});
+    if (got.status != io_status::ok) return {to_body_status(got.status)};
+    pending_ = {scratch_.data(), got.bytes};
+  }
+}
+
+void http_reader::finish_message() {
+  head_size_ = 0;
+  searched_ = 0;
+  if (pending_.empty()) {
+    input_.release();
+    pending_ = {};
+  } else {
+    input_.acquire(blocks_);
+    std::memmove(input_.data(), pending_.data(), pending_.size());
+    pending_ = {input_.data(), pending_.size()};
+  }
+  scratch_ = {};
+}
+
+}  // namespace icapgate::proxy

@@ -1,0 +1,34 @@
+#include "proxy/origin_client.hpp"
+
+namespace icapgate::proxy {
+
+origin_client::origin_client(asio::io_context& context, deadlines& all, block_pool& blocks,
+                             const config& settings, worker_metrics& metrics)
+    : settings_(settings),
+      blocks_(blocks),
+      metrics_(metrics),
+      connector_(context, all, settings.origin.host, settings.origin.port,
+                 settings.origin_limits.connect,
+                 {errc::origin_resolve_failed, errc::origin_connect_refused,
+                  errc::origin_connect_timeout, errc::origin_connect_failed}),
+      pool_(settings.origin_limits.idle_connections, settings.origin_limits.idle) {}
+
+task<result<std::unique_ptr<origin_connection>>> origin_client::acquire(bool fresh) {
+  auto pooled = fresh ? nullptr : pool_.take();
+  if (pooled) {
+    pooled->reused = true;
+    co_return pooled;
+  }
+  auto connected = co_await connector_.connect();
+  if (!connected) co_return connected.error();
+  metrics_.origin_connects.add();
+  co_return std::make_unique<origin_connection>(std::move(*connected), blocks_, settings_.max_head);
+}
+
+void origin_client::give_back(std::unique_ptr<origin_connection> connection) {
+  connection->reader.finish_message();
+  // Bytes that nobody asked for would be taken for the next response.
+  if (!connection->reader.has_input()) pool_.put(std::move(connection));
+}
+
+}  // namespace icapgate::proxy

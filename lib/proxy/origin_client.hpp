@@ -1,0 +1,91 @@
+// The origin as one worker sees it: connections, and the request that is sent over one of them.
+#pragma once
+
+#include "base/config.hpp"
+#include "base/metrics.hpp"
+#include "http/head.hpp"
+#include "proxy/connector.hpp"
+#include "proxy/http_reader.hpp"
+#include "proxy/pool.hpp"
+
+#include <memory>
+#include <string>
+
+namespace icapgate::proxy {
+
+struct origin_connection {
+  origin_connection(std::unique_ptr<stream> connected, block_pool& blocks, std::size_t max_head)
+      : socket(std::move(connected)), reader(*socket, blocks, max_head) {}
+
+  std::unique_ptr<stream> socket;
+  http_reader reader;
+  bool reused = false;
+};
+
+// Worker thread only.
+class origin_client {
+ public:
+  origin_client(asio::io_context& context, deadlines& all, block_pool& blocks, const config& settings,
+                worker_metrics& metrics);
+
+  // A pooled connection where there is one and `fresh` is false, else a new one.
+  // Errors: origin_resolve_failed, origin_connect_*.
+  task<result<std::unique_ptr<origin_connection>>> acquire(bool fresh);
+  // Only for a connection whose exchange ended cleanly in both directions.
+  void give_back(std::unique_ptr<origin_connection> connection);
+
+  std::uint16_t port() const { return settings_.origin.port; }
+  void reap() { pool_.reap(); }
+  void clear() { pool_.clear(); }
+
+ private:
+  const config& settings_;
+  block_pool& blocks_;
+  worker_metrics& metrics_;
+  connector connector_;
+  idle_pool<origin_connection> pool_;
+};
+
+// Sends one request over one connection and reads the head of the final response. The request's body
+// flows from the client meanwhile, and an early response is seen at once.
+class origin_exchange {
+ public:
+  // All outlive the exchange. The client's reader stands behind the request's head.
+  origin_exchange(origin_connection& origin, http_reader& client, const http::request_head& request,
+                  const config& settings);
+
+  // complete, or a reason origin_write_*, origin_head_*, origin_upgrade_refused, client_body_*,
+  // client_write_*.
+  task<errc> run(http::response_head& response);
+
+  // The whole request went out: the connection can be used again once the response is read.
+  bool request_sent() const { return sent_ && !broken_; }
+  // The origin said something, or body bytes of the client are used up: no second try is possible.
+  bool repeatable() const { return !answered_ && body_bytes_ == 0; }
+  std::uint64_t body_bytes() const { return body_bytes_; }
+
+ private:
+  enum class blocked { nothing, on_client, on_origin };
+
+  errc push(blocked& on);
+  errc take_body(blocked& on);
+  void frame(std::size_t bytes);
+  task<errc> wait(blocked on);
+  task<errc> read_heads(http::response_head& response, bool& final);
+  errc head_failure(http_reader::head_status status) const;
+
+  origin_connection& origin_;
+  http_reader& client_;
+  const http::request_head& request_;
+  const config& settings_;
+  std::string wire_;
+  const_buffers outgoing_;
+  block piece_;
+  bool sent_ = false;
+  bool broken_ = false;     // the origin closed its receiving side; its response may still be there
+  bool answered_ = false;
+  bool awaiting_response_ = false;
+  std::uint64_t body_bytes_ = 0;
+};
+
+}  // namespace icapgate::proxy

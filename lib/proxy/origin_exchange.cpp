@@ -1,0 +1,145 @@
+#include "http/rules.hpp"
+#include "proxy/first_of.hpp"
+#include "proxy/origin_client.hpp"
+
+namespace icapgate::proxy {
+
+origin_exchange::origin_exchange(origin_connection& origin, http_reader& client,
+                                 const http::request_head& request, const config& settings)
+    : origin_(origin), client_(client), request_(request), settings_(settings) {
+  http::append_origin_request(wire_, request);
+  outgoing_.push(std::string_view(wire_));
+}
+
+task<errc> origin_exchange::run(http::response_head& response) {
+  for (;;) {
+    auto on = blocked::nothing;
+    const auto pushed = push(on);
+    if (pushed != errc::complete) co_return pushed;
+    const auto waited = co_await wait(on);
+    if (waited != errc::complete) co_return waited;
+    bool final = false;
+    const auto read = co_await read_heads(response, final);
+    if (final || read != errc::complete) co_return read;
+  }
+}
+
+// Sends as much of the request as both sockets allow now.
+errc origin_exchange::push(blocked& on) {
+  while (!broken_) {
+    while (!outgoing_.empty()) {
+      const auto written = origin_.socket->try_write(outgoing_);
+      if (written.status == io_status::would_block) {
+        on = blocked::on_origin;
+        return errc::complete;
+      }
+      if (written.status != io_status::ok) {
+        // An origin that refuses an upload answers and closes: its response counts more than the error.
+        broken_ = true;
+        return errc::complete;
+      }
+      outgoing_.consume(written.bytes);
+    }
+    if (sent_) return errc::complete;
+    const auto taken = take_body(on);
+    if (taken != errc::complete || on != blocked::nothing) return taken;
+  }
+  return errc::complete;
+}
+
+// The next piece of the client's body becomes what is outgoing.
+errc origin_exchange::take_body(blocked& on) {
+  if (!piece_ && !client_.body_ended()) piece_ = origin_.reader.blocks().acquire();
+  mutable_buffers room;
+  if (piece_) room.push(asio::mutable_buffer(piece_.data(), block::size));
+  const auto got = client_.try_read_body(room);
+  switch (got.status) {
+    case http_reader::body_status::data:
+      frame(got.bytes);
+      return errc::complete;
+    case http_reader::body_status::end:
+      sent_ = true;
+      outgoing_ = {};
+      if (request_.framing == http::body_framing::chunked) outgoing_.push(last_chunk);
+      return errc::complete;
+    case http_reader::body_status::would_block:
+      on = blocked::on_client;
+      return errc::complete;
+    case http_reader::body_status::eof: return errc::client_body_eof;
+    case http_reader::body_status::reset: return errc::client_closed;
+    case http_reader::body_status::invalid: return errc::client_body_invalid;
+  }
+  return errc::gateway_internal;
+}
+
+void origin_exchange::frame(std::size_t bytes) {
+  body_bytes_ += bytes;
+  const std::string_view piece(piece_.data(), bytes);
+  outgoing_ = {};
+  if (request_.framing == http::body_framing::chunked) {
+    wire_ = chunk_size_line(bytes).view();
+    outgoing_.push(std::string_view(wire_));
+    outgoing_.push(piece);
+    outgoing_.push(std::string_view("\r\n"));
+  } else {
+    outgoing_.push(piece);
+  }
+}
+
+task<errc> origin_exchange::wait(blocked on) {
+  auto& origin = *origin_.socket;
+  auto& client = client_.source();
+  switch (on) {
+    case blocked::nothing:
+      if (!awaiting_response_) origin.expires_after(settings_.origin_limits.first_byte);
+      awaiting_response_ = true;
+      co_await origin.wait_readable();
+      break;
+    case blocked::on_origin:
+      origin.expires_after(settings_.origin_limits.progress);
+      co_await first_of(origin.readable(), origin.writable());
+      break;
+    case blocked::on_client:
+      origin.expires_after(milliseconds(0));
+      client.expires_after(settings_.client.progress);
+      co_await first_of(origin.readable(), client.readable());
+      break;
+  }
+  if (on == blocked::on_client && client.expired()) co_return errc::client_body_timeout;
+  if (!origin.expired()) co_return errc::complete;
+  co_return awaiting_response_ ? errc::origin_head_timeout : errc::origin_write_timeout;
+}
+
+// Reads interim heads and the final one, as far as they are there.
+task<errc> origin_exchange::read_heads(http::response_head& response, bool& final) {
+  for (;;) {
+    const auto status = origin_.reader.try_read_head();
+    if (status == http_reader::head_status::complete || origin_.reader.has_input()) answered_ = true;
+    if (status == http_reader::head_status::would_block) co_return errc::complete;
+    if (status != http_reader::head_status::complete) co_return head_failure(status);
+    const auto parsed =
+        http::parse_response(origin_.reader.head(), request_.is_head(), response);
+    if (parsed != errc::complete) co_return parsed;
+    if (response.status == 101) co_return errc::origin_upgrade_refused;
+    final = !response.is_interim();
+    if (final) co_return errc::complete;
+    origin_.reader.next_head();
+    if (response.status != 100 || !request_.expects_continue) continue;
+    const_buffers go_on;
+    go_on.push(http::continue_response);
+    auto& client = client_.source();
+    const auto written = co_await client.write_all(go_on, settings_.client.progress);
+    if (written != io_status::ok) co_return explain(phase::client_write, written);
+  }
+}
+
+errc origin_exchange::head_failure(http_reader::head_status status) const {
+  if (broken_ && !answered_) return errc::origin_write_failed;
+  switch (status) {
+    case http_reader::head_status::eof: return errc::origin_head_eof;
+    case http_reader::head_status::too_large: return errc::origin_head_too_large;
+    default: return errc::origin_head_reset;
+  }
+}
+
+}  // namespace icapgate::proxy

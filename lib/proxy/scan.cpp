@@ -1,0 +1,176 @@
+#include "proxy/scan.hpp"
+
+#include "proxy/first_of.hpp"
+
+namespace icapgate::proxy {
+namespace {
+
+// Body bytes that are gathered before a frame is made of them, if they are there without waiting.
+constexpr std::uint64_t batch = 16 * block::size;
+
+}  // namespace
+
+scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& adapted,
+           const config& settings)
+    : scanner_(scanner), body_(body), adapted_(adapted), settings_(settings), input_(blocks.acquire()) {}
+
+task<errc> scan::run(const icap::respmod_request& request) {
+  machine_.begin(request, head_);
+  before_ = head_;
+  for (;;) {
+    auto on = blocked::nothing;
+    const auto pushed = push(on);
+    if (pushed != errc::complete) co_return pushed;
+    const auto waited = co_await wait(on);
+    if (waited != errc::complete) co_return waited;
+    bool complete = false;
+    const auto received = receive(complete);
+    if (complete || received != errc::complete) co_return received;
+  }
+}
+
+// Sends as much of the request as origin and scanner allow now.
+errc scan::push(blocked& on) {
+  while (!broken_) {
+    const auto flushed = flush(on);
+    if (flushed != errc::complete || on != blocked::nothing || broken_) return flushed;
+    if (machine_.sent()) return errc::complete;
+    bool waiting = false;
+    const auto filled = fill(waiting);
+    if (filled != errc::complete) return filled;
+    if (!take_frame() && waiting) {
+      on = blocked::on_origin;
+      return errc::complete;
+    }
+  }
+  return errc::complete;
+}
+
+// Takes body bytes that are there into the spool, up to a batch.
+errc scan::fill(bool& waiting) {
+  while (!body_.ended() && body_.spool().size() - framed_body_ < batch) {
+    const auto got = body_.fill();
+    if (got == body_intake::status::failed) return body_.error();
+    waiting = got == body_intake::status::would_block;
+    if (waiting) break;
+  }
+  return errc::complete;
+}
+
+bool scan::take_frame() {
+  const auto frame = machine_.next(body_.spool().size() - framed_body_, body_.ended());
+  if (frame.prefix.empty() && frame.body == 0 && frame.suffix.empty()) return false;
+  if (framed_body_ == 0 && !before_.empty()) {
+    head_.append(frame.prefix);  // the head was not sent yet: one gathered write for all
+    before_ = head_;
+  } else {
+    before_ = frame.prefix;
+  }
+  frame_left_ = frame.body;
+  after_ = frame.suffix;
+  framed_body_ += frame.body;
+  return true;
+}
+
+// Writes what is framed.
+errc scan::flush(blocked& on) {
+  while (!is_flushed()) {
+    const_buffers out;
+    out.push(before_);
+    if (!body_.spool().view(sent_body_, frame_left_, out)) return errc::spool_failed;
+    if (out.bytes() == before_.size() + frame_left_) out.push(after_);
+    const auto written = scanner_.try_write(out);
+    if (written.status == io_status::would_block) {
+      on = blocked::on_scanner;
+      return errc::complete;
+    }
+    if (written.status != io_status::ok) {
+      // What it answered before it closed may still stand in the receive buffer.
+      broken_ = true;
+      return errc::complete;
+    }
+    auto left = written.bytes;
+    const auto head = std::min(left, before_.size());
+    before_.remove_prefix(head);
+    left -= head;
+    const auto body = std::min<std::uint64_t>(left, frame_left_);
+    frame_left_ -= body;
+    sent_body_ += body;
+    after_.remove_prefix(left - static_cast<std::size_t>(body));
+  }
+  return errc::complete;
+}
+
+task<errc> scan::wait(blocked on) {
+  auto& origin = body_.source();
+  switch (on) {
+    case blocked::nothing: {
+      const auto time = heard_ ? settings_.icap_limits.progress : settings_.icap_limits.verdict;
+      if (!expire_scanner_after(time)) co_return errc::icap_answer_timeout;
+      co_await scanner_.wait_readable();
+      break;
+    }
+    case blocked::on_scanner:
+      if (!expire_scanner_after(settings_.icap_limits.progress)) co_return errc::icap_write_timeout;
+      co_await first_of(scanner_.readable(), scanner_.writable());
+      break;
+    case blocked::on_origin:
+      if (!expire_scanner_after(milliseconds(0))) co_return errc::icap_write_timeout;
+      origin.expires_after(settings_.origin_limits.progress);
+      co_await first_of(scanner_.readable(), origin.readable());
+      if (origin.expired()) co_return errc::origin_body_timeout;
+      break;
+  }
+  if (!scanner_.expired()) co_return errc::complete;
+  co_return on == blocked::nothing ? errc::icap_answer_timeout : errc::icap_write_timeout;
+}
+
+// The nearer of `time` from now (0: none) and the end of the exchange's total time. False: that end
+// is reached.
+bool scan::expire_scanner_after(milliseconds time) {
+  const auto total = settings_.icap_limits.total;
+  if (total.count() != 0) {
+    const auto used = std::chrono::duration_cast<milliseconds>(clock::now() - started_);
+    if (used >= total) return false;
+    time = time.count() == 0 ? total - used : std::min(time, total - used);
+  }
+  scanner_.expires_after(time);
+  return true;
+}
+
+// Reads what the scanner has answered so far.
+errc scan::receive(bool& complete) {
+  for (;;) {
+    const auto got = scanner_.try_read({input_.data(), block::size});
+    if (got.status == io_status::would_block) return errc::complete;
+    if (got.status != io_status::ok) return lost(got.status);
+    heard_ = true;
+    const auto consumed = consume({input_.data(), got.bytes}, complete);
+    if (complete || consumed != errc::complete) return consumed;
+  }
+}
+
+errc scan::consume(std::string_view input, bool& complete) {
+  for (;;) {
+    std::string_view data;
+    switch (machine_.receive(input, data)) {
+      case icap::respmod::event::need_input: return errc::complete;
+      case icap::respmod::event::head: break;
+      case icap::respmod::event::body:
+        if (!adapted_.append(data)) return errc::spool_failed;
+        break;
+      case icap::respmod::event::complete:
+        complete = true;
+        // Bytes behind the end belong to nobody: the answer can't be told from what follows it.
+        return input.empty() ? errc::complete : errc::icap_answer_invalid;
+      case icap::respmod::event::failed: return machine_.error();
+    }
+  }
+}
+
+errc scan::lost(io_status status) const {
+  if (broken_ && !heard_) return errc::icap_write_failed;
+  return explain(phase::icap_answer, status);
+}
+
+}  // namespace icapgate::proxy

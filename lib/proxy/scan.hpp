@@ -1,0 +1,62 @@
+// One RESPMOD exchange over one connection, while the body still comes from the origin: drives
+// icap::respmod. The scanner may answer at any time; both directions flow at once.
+#pragma once
+
+#include "base/config.hpp"
+#include "icap/respmod.hpp"
+#include "proxy/body_intake.hpp"
+#include "proxy/stream.hpp"
+
+#include <string>
+
+namespace icapgate::proxy {
+
+// Worker thread only. A scan serves one attempt; the body stays in its spool, so that another attempt
+// can begin anew.
+class scan {
+ public:
+  // All outlive the scan. `adapted` receives the body of the scanner's answer.
+  scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& adapted,
+       const config& settings);
+
+  // Runs to the end of the answer. complete, or a reason icap_*, origin_body_*, spool_failed.
+  // Clean-up after a failure is to drop the connection.
+  task<errc> run(const icap::respmod_request& request);
+
+  const icap::respmod& exchange() const { return machine_; }
+  // Request and answer are whole on the wire: the connection may be pooled.
+  bool reusable() const { return machine_.reusable() && !broken_ && is_flushed(); }
+
+ private:
+  enum class blocked { nothing, on_scanner, on_origin };
+
+  bool is_flushed() const { return before_.empty() && frame_left_ == 0 && after_.empty(); }
+  errc push(blocked& on);
+  errc flush(blocked& on);
+  bool take_frame();
+  errc fill(bool& waiting);
+  task<errc> wait(blocked on);
+  errc receive(bool& complete);
+  errc consume(std::string_view input, bool& complete);
+  errc lost(io_status status) const;
+  bool expire_scanner_after(milliseconds time);
+
+  stream& scanner_;
+  body_intake& body_;
+  body_spool& adapted_;
+  const config& settings_;
+  block input_;
+  icap::respmod machine_;
+
+  std::string head_;
+  std::string_view before_;         // of the frame: what stands before the body bytes and is unsent
+  std::uint64_t frame_left_ = 0;    // of the frame: body bytes unsent
+  std::string_view after_;          // of the frame: what stands behind them and is unsent
+  std::uint64_t sent_body_ = 0;
+  std::uint64_t framed_body_ = 0;
+  bool broken_ = false;             // the scanner closed its receiving side; its answer may be there
+  bool heard_ = false;              // bytes of the answer have arrived
+  clock::time_point started_ = clock::now();
+};
+
+}  // namespace icapgate::proxy

@@ -1,0 +1,206 @@
+#include "proxy/server.hpp"
+
+#include "base/log.hpp"
+#include "proxy/admin.hpp"
+#include "proxy/worker.hpp"
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace icapgate::proxy {
+namespace {
+
+using tcp = asio::ip::tcp;
+using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+
+constexpr int backlog = 4096;
+// A loop that has not turned for this long is taken for dead.
+constexpr milliseconds heartbeat_limit{10'000};
+
+[[noreturn]] void cannot(const std::string& what, const endpoint& at,
+                         const boost::system::error_code& why) {
+  throw std::system_error(std::error_code(why), "cannot " + what + " " + at.to_string());
+}
+
+tcp::endpoint resolve(asio::io_context& context, const endpoint& at) {
+  boost::system::error_code ec;
+  tcp::resolver resolver(context);
+  const auto found = resolver.resolve(at.host, std::to_string(at.port),
+                                      tcp::resolver::numeric_service | tcp::resolver::passive, ec);
+  if (ec) cannot("resolve", at, ec);
+  return found.begin()->endpoint();
+}
+
+// `shared`: workers have a listener each on the same port; the kernel spreads the clients.
+tcp::acceptor bind(asio::io_context& context, const endpoint& at, const tcp::endpoint& address,
+                   bool shared) {
+  tcp::acceptor acceptor(context);
+  boost::system::error_code ec;
+  acceptor.open(address.protocol(), ec);
+  if (!ec) acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
+  if (!ec && shared) acceptor.set_option(reuse_port(true), ec);
+  if (!ec) acceptor.bind(address, ec);
+  if (ec) cannot("listen on", at, ec);
+  return acceptor;
+}
+
+void listen(tcp::acceptor& acceptor, const endpoint& at) {
+  boost::system::error_code ec;
+  acceptor.listen(backlog, ec);
+  if (ec) cannot("listen on", at, ec);
+}
+
+endpoint to_endpoint(const tcp::endpoint& address) {
+  return {address.address().to_string(), address.port()};
+}
+
+unsigned worker_count(const config& settings) {
+  if (settings.workers != 0) return settings.workers;
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+class server::impl {
+ public:
+  impl(const config& settings, access_log& log);
+
+  int run();
+  void stop();
+
+  endpoint listen_address() const { return to_endpoint(address_); }
+  std::optional<endpoint> admin_address() const {
+    if (!admin_) return std::nullopt;
+    return to_endpoint(admin_->address());
+  }
+
+ private:
+  void open_workers();
+  void open_admin();
+  void await_signal();
+  void drain();
+  bool live() const;
+
+  const config& settings_;
+  access_log& log_;
+  asio::io_context context_{1};  // signals, the admin listener, the drain's end
+  asio::signal_set signals_{context_};
+  asio::steady_timer drain_end_{context_};
+  exchange_limit limit_;
+  std::vector<std::unique_ptr<worker_metrics>> metrics_;
+  std::vector<std::unique_ptr<worker>> workers_;
+  std::unique_ptr<admin> admin_;
+  tcp::endpoint address_;
+  bool draining_ = false;
+};
+
+server::impl::impl(const config& settings, access_log& log)
+    : settings_(settings), log_(log), limit_(settings.icap_limits.connections) {
+  open_workers();
+  open_admin();
+}
+
+void server::impl::open_workers() {
+  const auto count = worker_count(settings_);
+  auto address = resolve(context_, settings_.listen);
+  // A port that another process serves is an error, even where both would share it.
+  auto first = bind(context_, settings_.listen, address, false);
+  address_ = first.local_endpoint();
+  if (count > 1) {
+    first.close();
+    first = bind(context_, settings_.listen, address_, true);
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    auto acceptor =
+        i == 0 ? std::move(first) : bind(context_, settings_.listen, address_, true);
+    listen(acceptor, settings_.listen);
+    metrics_.push_back(std::make_unique<worker_metrics>());
+    workers_.push_back(std::make_unique<worker>(settings_, log_, limit_, *metrics_.back(),
+                                                acceptor.release(), address_.protocol()));
+  }
+}
+
+void server::impl::open_admin() {
+  if (!settings_.admin) return;
+  auto acceptor = bind(context_, *settings_.admin, resolve(context_, *settings_.admin), false);
+  listen(acceptor, *settings_.admin);
+  admin_source source;
+  source.metrics = [this] { return exposition(metrics_); };
+  source.live = [this] { return live(); };
+  source.ready = [this] { return !draining_; };
+  admin_ = std::make_unique<admin>(std::move(acceptor), std::move(source));
+}
+
+int server::impl::run() {
+  std::signal(SIGPIPE, SIG_IGN);  // a client that goes away during sendfile is an error, not an end
+  signals_.add(SIGTERM);
+  signals_.add(SIGINT);
+  await_signal();
+  if (admin_) admin_->start();
+  std::atomic<std::size_t> running{workers_.size()};
+  std::vector<std::thread> threads;
+  for (auto& w : workers_)
+    threads.emplace_back([&, one = w.get()] {
+      one->run();
+      // The last one ends the main loop, too.
+      if (--running == 0) asio::post(context_, [this] { context_.stop(); });
+    });
+  context_.run();
+  for (auto& t : threads) t.join();
+  return EXIT_SUCCESS;
+}
+
+void server::impl::stop() {
+  asio::post(context_, [this] { drain(); });
+}
+
+void server::impl::await_signal() {
+  signals_.async_wait([this](const boost::system::error_code& ec, int) {
+    if (ec) return;
+    if (draining_) std::_Exit(EXIT_FAILURE);
+    drain();
+    await_signal();
+  });
+}
+
+void server::impl::drain() {
+  if (draining_) return;
+  draining_ = true;
+  log::info("draining: no new connections; running transfers may finish");
+  for (auto& w : workers_) w->drain();
+  if (settings_.drain_timeout.count() == 0) return;
+  drain_end_.expires_after(settings_.drain_timeout);
+  drain_end_.async_wait([this](const boost::system::error_code& ec) {
+    if (ec) return;
+    log::warn("drain timeout: what still runs is closed");
+    for (auto& w : workers_) w->expire_all();
+  });
+}
+
+bool server::impl::live() const {
+  const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      clock::now().time_since_epoch());
+  for (const auto& m : metrics_) {
+    const std::chrono::nanoseconds beat(m->heartbeat.load(std::memory_order_relaxed));
+    if (now - beat > heartbeat_limit && beat.count() != 0) return false;
+  }
+  return true;
+}
+
+server::server(const config& settings, access_log& log)
+    : impl_(std::make_unique<impl>(settings, log)) {}
+server::~server() = default;
+
+int server::run() { return impl_->run(); }
+void server::stop() { impl_->stop(); }
+endpoint server::listen_address() const { return impl_->listen_address(); }
+std::optional<endpoint> server::admin_address() const { return impl_->admin_address(); }
+
+}  // namespace icapgate::proxy

@@ -1,0 +1,40 @@
+// One client connection: a transaction after the other.
+#pragma once
+
+#include "proxy/http_reader.hpp"
+#include "proxy/worker.hpp"
+
+#include <boost/intrusive/list.hpp>
+
+#include <string>
+
+namespace icapgate::proxy {
+
+// Its worker's thread only.
+class session : public boost::intrusive::list_base_hook<
+                    boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  session(worker_resources& resources, stream::socket_type socket, std::string client_address);
+
+  // Serves until the client, a limit or a drain ends the connection.
+  task<void> run();
+
+  // Wakes it up if it only waits for another request.
+  void close_if_idle();
+
+ private:
+  task<errc> read_request();
+  errc parse_request(http_reader::head_status status);
+  task<bool> serve_request();
+  task<void> refuse(errc reason);
+  task<void> linger();
+
+  worker_resources& resources_;
+  stream client_;
+  http_reader reader_;
+  std::string client_address_;
+  http::request_head request_;
+  bool idle_ = false;   // nothing of a request has been received
+};
+
+}  // namespace icapgate::proxy

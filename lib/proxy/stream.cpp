@@ -1,0 +1,119 @@
+#include "proxy/stream.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/redirect_error.hpp>
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+namespace icapgate::proxy {
+namespace {
+
+io_result outcome(const boost::system::error_code& ec, std::size_t bytes) {
+  if (!ec) return {io_status::ok, bytes};
+  if (ec == asio::error::would_block || ec == asio::error::try_again)
+    return {io_status::would_block, 0};
+  if (ec == asio::error::eof) return {io_status::eof, 0};
+  return {io_status::reset, 0};
+}
+
+}  // namespace
+
+stream::stream(socket_type socket, deadlines& all) : deadline(all), socket_(std::move(socket)) {
+  if (!socket_.is_open()) return;
+  boost::system::error_code ignored;
+  socket_.non_blocking(true, ignored);
+}
+
+task<boost::system::error_code> stream::connect(const socket_type::endpoint_type& peer) {
+  boost::system::error_code ec;
+  socket_.open(peer.protocol(), ec);
+  if (!ec) socket_.non_blocking(true, ec);
+  if (ec) co_return ec;
+  co_await socket_.async_connect(peer, asio::redirect_error(asio::use_awaitable, ec));
+  if (expired()) co_return make_error_code(asio::error::timed_out);
+  // Heads are small and latency counts; a unix socket refuses the option, which is fine.
+  boost::system::error_code ignored;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  co_return ec;
+}
+
+io_result stream::try_read(const mutable_buffers& into) {
+  boost::system::error_code ec;
+  const auto bytes = socket_.read_some(into, ec);
+  return outcome(ec, bytes);
+}
+
+io_result stream::try_read(asio::mutable_buffer into) {
+  boost::system::error_code ec;
+  const auto bytes = socket_.read_some(into, ec);
+  return outcome(ec, bytes);
+}
+
+io_result stream::try_write(const const_buffers& from) {
+  boost::system::error_code ec;
+  const auto bytes = socket_.write_some(from, ec);
+  return outcome(ec, bytes);
+}
+
+io_result stream::try_send_file(int file, std::uint64_t offset, std::uint64_t max) {
+  constexpr std::uint64_t most = 1 << 20;
+  auto from = static_cast<off_t>(offset);
+  const auto count = static_cast<std::size_t>(std::min(max, most));
+  const auto sent = ::sendfile(socket_.native_handle(), file, &from, count);
+  if (sent > 0) return {io_status::ok, static_cast<std::size_t>(sent)};
+  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    return {io_status::would_block, 0};
+  return {io_status::reset, 0};  // also where the file is shorter than it should be
+}
+
+task<io_status> stream::wait(socket_type::wait_type what) {
+  if (expired()) co_return io_status::timed_out;
+  boost::system::error_code ignored;  // the next attempt on the socket tells
+  co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, ignored));
+  co_return expired() ? io_status::timed_out : io_status::ok;
+}
+
+task<io_status> stream::write_all(const_buffers from, milliseconds progress) {
+  while (!from.empty() && from.bytes() > 0) {
+    const auto written = try_write(from);
+    if (written.status == io_status::ok) {
+      from.consume(written.bytes);
+      continue;
+    }
+    if (written.status != io_status::would_block) co_return written.status;
+    expires_after(progress);
+    const auto ready = co_await wait_writable();
+    if (ready != io_status::ok) co_return ready;
+  }
+  co_return io_status::ok;
+}
+
+bool stream::is_quiet() {
+  char byte;
+  const auto got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+void stream::shutdown() {
+  boost::system::error_code ignored;
+  socket_.shutdown(socket_type::shutdown_send, ignored);
+}
+
+void stream::reset() {
+  boost::system::error_code ignored;
+  socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  socket_.close(ignored);
+}
+
+void stream::close() {
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+}
+
+void stream::on_expired() {
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
+}
+
+}  // namespace icapgate::proxy

@@ -1,0 +1,138 @@
+#include "proxy/worker.hpp"
+
+#include "proxy/session.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+
+#include <array>
+#include <charconv>
+#include <random>
+
+namespace icapgate::proxy {
+namespace {
+
+// After a failed accept (descriptors used up), so that the loop is not busy with failing.
+constexpr milliseconds accept_pause{100};
+
+std::uint64_t random_number() {
+  std::random_device source;
+  return (std::uint64_t{source()} << 32) | source();
+}
+
+std::int64_t nanoseconds(clock::time_point at) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+}
+
+task<void> run_session(std::unique_ptr<session> one) {
+  co_await one->run();
+  one.reset();  // out of the worker's list before the worker looks whether it is idle
+}
+
+}  // namespace
+
+worker_resources::worker_resources(const config& its_settings, access_log& its_log,
+                                   exchange_limit& limit, worker_metrics& its_metrics,
+                                   std::function<void()> on_tick)
+    : settings(its_settings),
+      log(its_log),
+      metrics(its_metrics),
+      all_deadlines(context, std::move(on_tick)),
+      origin(context, all_deadlines, blocks, settings, metrics),
+      scanners(context, all_deadlines, blocks, settings, limit, metrics),
+      next_id_(random_number()) {}
+
+// Unique, not secret: 16 hexadecimal digits.
+std::string worker_resources::next_request_id() {
+  std::array<char, 16> digits;
+  digits.fill('0');
+  std::array<char, 16> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), next_id_++, 16).ptr;
+  std::copy_backward(text.data(), end, digits.data() + digits.size());
+  return {digits.data(), digits.size()};
+}
+
+worker::worker(const config& settings, access_log& log, exchange_limit& limit,
+               worker_metrics& metrics, int listening, const asio::ip::tcp& protocol)
+    : resources_(settings, log, limit, metrics, [this] { on_tick(); }),
+      acceptor_(resources_.context, protocol, listening) {}
+
+worker::~worker() = default;
+
+void worker::run() {
+  resources_.all_deadlines.start();
+  asio::co_spawn(resources_.context, accept(), asio::detached);
+  resources_.context.run();
+}
+
+task<void> worker::accept() {
+  auto& context = resources_.context;
+  while (!resources_.draining) {
+    asio::ip::tcp::endpoint from;
+    auto [ec, client] = co_await acceptor_.async_accept(context, from, use_op);
+    if (resources_.draining) break;
+    if (!ec) {
+      serve(std::move(client), from);
+    } else if (ec != asio::error::connection_aborted) {
+      log::warn("cannot accept a connection: ", ec.message());
+      asio::steady_timer pause(context, accept_pause);
+      co_await pause.async_wait(use_op);
+    }
+  }
+}
+
+void worker::serve(asio::ip::tcp::socket client, const asio::ip::tcp::endpoint& from) {
+  boost::system::error_code ignored;
+  client.set_option(asio::ip::tcp::no_delay(true), ignored);
+  resources_.metrics.clients_accepted.add();
+  resources_.metrics.clients_open.add();
+  auto one = std::make_unique<session>(resources_, std::move(client), from.address().to_string());
+  sessions_.push_back(*one);
+  asio::co_spawn(resources_.context, run_session(std::move(one)),
+                 [this](const std::exception_ptr& failure) { ended(failure); });
+}
+
+// The one place where an unexpected failure of a session ends: it costs that session alone.
+void worker::ended(const std::exception_ptr& failure) {
+  resources_.metrics.clients_open.subtract();
+  try {
+    if (failure) std::rethrow_exception(failure);
+  } catch (const std::exception& e) {
+    log::error("a session ended by an unexpected failure: ", e.what());
+  }
+  stop_when_idle();
+}
+
+void worker::on_tick() {
+  resources_.metrics.heartbeat.store(nanoseconds(resources_.all_deadlines.now()),
+                                     std::memory_order_relaxed);
+  resources_.origin.reap();
+  resources_.scanners.reap();
+}
+
+void worker::drain() {
+  asio::post(resources_.context, [this] { begin_drain(); });
+}
+
+void worker::begin_drain() {
+  resources_.draining = true;
+  boost::system::error_code ignored;
+  acceptor_.close(ignored);
+  for (auto& one : sessions_) one.close_if_idle();
+  stop_when_idle();
+}
+
+void worker::expire_all() {
+  asio::post(resources_.context, [this] { resources_.all_deadlines.expire_all(); });
+}
+
+// The loop runs out of work and returns.
+void worker::stop_when_idle() {
+  if (!resources_.draining || !sessions_.empty()) return;
+  resources_.all_deadlines.stop();
+  resources_.origin.clear();
+  resources_.scanners.clear();
+}
+
+}  // namespace icapgate::proxy

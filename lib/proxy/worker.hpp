@@ -1,0 +1,79 @@
+// One thread with all that it needs: event loop, listener, pools, counters. Nothing is shared between
+// workers but the settings, the access log and the limit of exchanges.
+#pragma once
+
+#include "base/config.hpp"
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "proxy/block_pool.hpp"
+#include "proxy/deadline.hpp"
+#include "proxy/icap_client.hpp"
+#include "proxy/origin_client.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/intrusive/list.hpp>
+
+#include <functional>
+#include <string>
+
+namespace icapgate::proxy {
+
+// What sessions and transactions of a worker use. Lives as long as the worker.
+struct worker_resources {
+  worker_resources(const config& settings, access_log& log, exchange_limit& limit,
+                   worker_metrics& metrics, std::function<void()> on_tick);
+
+  std::string next_request_id();
+
+  const config& settings;
+  access_log& log;
+  worker_metrics& metrics;
+  asio::io_context context{1};
+  deadlines all_deadlines;
+  block_pool blocks;
+  origin_client origin;
+  icap_client scanners;
+  bool draining = false;   // connections are closed after the response in progress
+
+ private:
+  std::uint64_t next_id_;
+};
+
+class session;
+
+class worker {
+ public:
+  // `listening` is a bound, listening socket; the worker takes it over.
+  worker(const config& settings, access_log& log, exchange_limit& limit, worker_metrics& metrics,
+         int listening, const asio::ip::tcp& protocol);
+  ~worker();
+
+  // Serves until drained. On the worker's thread.
+  void run();
+
+  // From any thread: stop accepting, close idle clients, finish what runs.
+  void drain();
+  // From any thread: give up what still runs.
+  void expire_all();
+
+ private:
+  // Sessions unlink themselves when they end.
+  using session_list = boost::intrusive::list<
+      session, boost::intrusive::constant_time_size<false>,
+      boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+          boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>>;
+
+  task<void> accept();
+  void serve(asio::ip::tcp::socket client, const asio::ip::tcp::endpoint& from);
+  void ended(const std::exception_ptr& failure);
+  void on_tick();
+  void begin_drain();
+  void stop_when_idle();
+
+  worker_resources resources_;
+  asio::ip::tcp::acceptor acceptor_;
+  session_list sessions_;
+};
+
+}  // namespace icapgate::proxy
