@@ -1,0 +1,65 @@
+#include "banner.hpp"
+
+#include "base/help.hpp"
+
+#include <openssl/crypto.h>
+#include <boost/version.hpp>
+
+namespace icapgate {
+
+namespace {
+
+std::string named() {
+  return "icapgate " + std::string(program_version());
+}
+
+std::string scanner_names(const config& settings) {
+  std::string names;
+  for (const auto& scanner : settings.scanners)
+    (names += names.empty() ? "" : ", ") += scanner.to_string();
+  if (settings.embedded_scanner)
+    names += std::string(names.empty() ? "" : ", ") +
+             "the embedded scanner (EICAR and listed hashes only: NOT an antivirus)";
+  return names;
+}
+
+std::string exceptions(const config& settings) {
+  std::string text;
+  for (const auto port : settings.avoid_ports)
+    (text += text.empty() ? "; not scanned: origin port " : ", ") += std::to_string(port);
+  if (settings.debug_fallback) text += "; delivers UNSCANNED when the scanner is in trouble";
+  return text;
+}
+
+// An address that a client on this machine can connect to.
+endpoint reachable(endpoint listen) {
+  if (listen.host == "0.0.0.0") listen.host = "127.0.0.1";
+  if (listen.host == "::") listen.host = "::1";
+  return listen;
+}
+
+std::string compiler() {
+#ifdef __clang__
+  return "clang " + std::to_string(__clang_major__) + '.' + std::to_string(__clang_minor__) + '.' +
+         std::to_string(__clang_patchlevel__);
+#else
+  return "g++ " + std::string(__VERSION__);
+#endif
+}
+
+}  // namespace
+
+std::string banner(const config& settings, const endpoint& listen) {
+  return named() + " protects " + settings.origin.to_string() + " on " + listen.to_string() +
+         "\nscanned by " + scanner_names(settings) + exceptions(settings) +
+         "\ntry: curl -v http://" + reachable(listen).to_string() + "/\n";
+}
+
+std::string version_text() {
+  return named() + "\nbuilt with " + compiler() + ", Boost " +
+         std::to_string(BOOST_VERSION / 100000) + '.' + std::to_string(BOOST_VERSION / 100 % 1000) +
+         '.' + std::to_string(BOOST_VERSION % 100) + "\nruns with " +
+         OpenSSL_version(OPENSSL_VERSION) + '\n';
+}
+
+}  // namespace icapgate

@@ -1,0 +1,124 @@
+// icapgate: an ICAP-scanning reverse proxy.
+#include "banner.hpp"
+#include "base/config.hpp"
+#include "base/help.hpp"
+#include "base/log.hpp"
+#include "command_line.hpp"
+#include "demo.hpp"
+#include "embedded/scanner.hpp"
+#include "log_rotation.hpp"
+#include "proxy/server.hpp"
+
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+namespace {
+
+using namespace icapgate;
+
+int print(const std::string& text) {
+  return std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? EX_IOERR : EX_OK;
+}
+
+int refuse(const std::vector<std::string>& problems) {
+  std::string text = "icapgate: will not start:\n";
+  for (const auto& p : problems) text += "  " + p + '\n';
+  std::fputs(text.c_str(), stderr);
+  return EX_CONFIG;
+}
+
+std::vector<std::pair<std::string, std::string>> environment() {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (char** variable = environ; *variable; ++variable) {
+    const std::string_view text(*variable);
+    const auto equals = text.find('=');
+    if (equals == text.npos) continue;
+    out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return out;
+}
+
+// The embedded scanner is spoken to by ICAP like any other.
+void add_embedded_scanner(config& settings, std::optional<embedded::scanner>& scanner) {
+  if (!settings.embedded_scanner) return;
+  scanner.emplace(settings.embedded_sha256);
+  settings.scanners.push_back({"icap", "127.0.0.1", scanner->port(), "/avscan"});
+}
+
+// sysexits: 69 an address is taken or not ours, 71 anything else that the system refuses.
+int exit_status_for(const std::error_code& failure) {
+  const bool address = failure == std::errc::address_in_use ||
+                       failure == std::errc::address_not_available ||
+                       failure == std::errc::permission_denied;
+  return address ? EX_UNAVAILABLE : EX_OSERR;
+}
+
+int run(config settings, access_log& access) {
+  const log_rotation rotation(access);
+  try {
+    std::optional<embedded::scanner> scanner;
+    const config as_given = settings;
+    add_embedded_scanner(settings, scanner);
+    proxy::server server(settings, access);
+    std::fputs(banner(as_given, server.listen_address()).c_str(), stderr);
+    return server.run();
+  } catch (const std::system_error& e) {
+    log::error("cannot start: ", std::string_view(e.what()));
+    return exit_status_for(e.code());
+  }
+}
+
+int serve(const command_line& line) {
+  settings all = load_settings({line.flags, environment()});
+  all.problems.insert(all.problems.begin(), line.problems.begin(), line.problems.end());
+  if (!all.problems.empty()) return refuse(all.problems);
+  log::set_up(all.values.log_level);
+  std::optional<access_log> access;
+  try {
+    access.emplace(all.values.access_log);
+  } catch (const std::system_error& e) {
+    return refuse({e.what()});
+  }
+  return run(std::move(all.values), *access);
+}
+
+int dispatch(const command_line& line) {
+  if (!line.complete) return refuse(line.problems);
+  if (line.what == command::serve) return serve(line);
+  if (!line.problems.empty()) return refuse(line.problems);
+  switch (line.what) {
+    case command::help:
+      return print(help_text());
+    case command::help_limits:
+      return print(help_limits_text());
+    case command::version:
+      return print(version_text());
+    case command::demo:
+      log::set_up("warn");
+      return run_demo(line.once);
+    case command::serve:
+      break;
+  }
+  return EX_SOFTWARE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A peer that is gone is an error of the write, not the end of the program.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return dispatch(parse_command_line(argc, argv));
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "icapgate: %s\n", e.what());
+    return EX_SOFTWARE;
+  }
+}
