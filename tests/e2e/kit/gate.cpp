@@ -1,0 +1,120 @@
+#include "kit/gate.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <csignal>
+
+namespace e2e {
+
+namespace {
+
+std::string local(std::uint16_t port) {
+  return "127.0.0.1:" + std::to_string(port);
+}
+
+std::vector<std::string> command(const gate_settings& settings, std::uint16_t port,
+                                 std::uint16_t admin, const std::filesystem::path& log) {
+  std::vector<std::string> out = {ICAPGATE_BINARY,
+                                  "--listen",
+                                  local(port),
+                                  "--admin",
+                                  local(admin),
+                                  "--access-log",
+                                  log,
+                                  "--workers",
+                                  std::to_string(settings.workers),
+                                  "--origin",
+                                  "http://" + local(settings.origin)};
+  for (const auto scanner : settings.scanners) {
+    out.insert(out.end(), {"--icap", "icap://" + local(scanner) + "/" + settings.service});
+  }
+  for (const auto avoided : settings.avoid_ports) {
+    out.insert(out.end(), {"--avoid-port", std::to_string(avoided)});
+  }
+  if (settings.fallback) out.push_back("--debug-fallback");
+  out.insert(out.end(), settings.more.begin(), settings.more.end());
+  return out;
+}
+
+bool sanitizer_spoke(const std::string& output) {
+  return output.find("Sanitizer") != std::string::npos ||
+         output.find("runtime error:") != std::string::npos;
+}
+
+}  // namespace
+
+access_line::access_line(const std::string& json) : fields_(boost::json::parse(json).as_object()) {}
+
+std::string access_line::text(std::string_view key) const {
+  const auto& value = fields_.at(key);
+  return value.is_null() ? std::string() : std::string(value.as_string());
+}
+
+double access_line::number(std::string_view key) const {
+  return fields_.at(key).to_number<double>();
+}
+
+bool access_line::flag(std::string_view key) const {
+  return fields_.at(key).as_bool();
+}
+
+gate::gate(const gate_settings& settings) {
+  const auto log = folder_.path() / "access.log";
+  process_ = std::make_unique<process>(command(settings, port(), admin_port(), log),
+                                       folder_.path() / "output", settings.env);
+  wait_until("icapgate accepts connections", [this] {
+    if (!process_->running()) throw std::runtime_error("icapgate ended: " + output());
+    return can_connect(port()) && can_connect(admin_port());
+  });
+}
+
+gate::~gate() {
+  finish();
+}
+
+std::vector<access_line> gate::lines(std::size_t count) {
+  std::vector<access_line> out;
+  wait_until(std::to_string(count) + " lines in the access log", [&] {
+    out.clear();
+    const auto text = file_text(folder_.path() / "access.log");
+    for (std::size_t at = 0, end = text.find('\n'); end != std::string::npos;
+         at = end + 1, end = text.find('\n', at)) {
+      out.emplace_back(text.substr(at, end - at));
+    }
+    return out.size() >= count;
+  });
+  return out;
+}
+
+void gate::terminate() {
+  process_->signal(SIGTERM);
+}
+
+int gate::wait(std::chrono::milliseconds within) {
+  return process_->wait(within);
+}
+
+std::string gate::finish() {
+  terminate();
+  int status = 0;
+  try {
+    status = wait();
+  } catch (const timed_out& error) {
+    process_->kill_all();
+    return error.what();
+  }
+  if (status == 0 && !sanitizer_spoke(output())) return {};
+  return "exit status " + std::to_string(status) + ", output:\n" + output();
+}
+
+outcome run_icapgate(const std::vector<std::string>& arguments,
+                     const std::map<std::string, std::string>& env) {
+  const temporary_folder folder;
+  std::vector<std::string> command = {ICAPGATE_BINARY};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  process child(command, folder.path() / "output", env);
+  const int status = child.wait();
+  return {status, child.output()};
+}
+
+}  // namespace e2e

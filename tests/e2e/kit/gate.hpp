@@ -1,0 +1,82 @@
+// The real program, as a process: started with the settings of a play, stopped by SIGTERM.
+#pragma once
+
+#include "kit/process.hpp"
+
+#include <boost/json/object.hpp>
+#include <memory>
+#include <optional>
+
+namespace e2e {
+
+struct gate_settings {
+  std::uint16_t origin = 0;
+  std::vector<std::uint16_t> scanners = {};
+  std::string service = "avscan";
+  std::vector<std::uint16_t> avoid_ports = {};
+  bool fallback = false;
+  unsigned workers = 1;
+  std::vector<std::string> more = {};           // further flags
+  std::map<std::string, std::string> env = {};  // see `setting`
+};
+
+// Environment variables of settings that have no flag in these plays.
+namespace setting {
+inline constexpr auto origin_first_byte = "ICAPGATE_ORIGIN__TIMEOUT__FIRST_BYTE";
+inline constexpr auto origin_idle = "ICAPGATE_ORIGIN__TIMEOUT__IDLE";
+inline constexpr auto scanner_idle = "ICAPGATE_SCANNER__TIMEOUT__IDLE";
+inline constexpr auto scanner_after_body = "ICAPGATE_SCANNER__TIMEOUT__AFTER_BODY";
+inline constexpr auto scanner_connections = "ICAPGATE_SCANNER__CONNECTIONS";
+inline constexpr auto spool_memory = "ICAPGATE_POLICY__SPOOL__MEMORY";
+inline constexpr auto client_head = "ICAPGATE_CLIENT__TIMEOUT__HEAD";
+inline constexpr auto drain = "ICAPGATE_ADMIN__DRAIN_TIMEOUT";
+}  // namespace setting
+
+// One line of the access log.
+class access_line {
+ public:
+  explicit access_line(const std::string& json);
+  std::string text(std::string_view key) const;
+  double number(std::string_view key) const;
+  bool flag(std::string_view key) const;
+  bool has(std::string_view key) const { return fields_.contains(key); }
+
+ private:
+  boost::json::object fields_;
+};
+
+class gate {
+ public:
+  // Returns when it accepts connections. Throws with its output where it ends before.
+  explicit gate(const gate_settings& settings);
+  ~gate();
+
+  std::uint16_t port() const { return port_.number(); }
+  std::uint16_t admin_port() const { return admin_.number(); }
+  // All access lines so far, once there are at least `count`.
+  std::vector<access_line> lines(std::size_t count);
+  // The newest of `count`.
+  access_line line(std::size_t count = 1) { return lines(count).at(count - 1); }
+  std::string output() const { return process_->output(); }
+
+  void terminate();                                       // SIGTERM
+  int wait(std::chrono::milliseconds within = patience);  // exit status
+  // Ends it if it still runs; what was wrong with its end, or "".
+  std::string finish();
+
+ private:
+  temporary_folder folder_;
+  reserved_port port_;
+  reserved_port admin_;
+  std::unique_ptr<process> process_;
+};
+
+// Runs the program to its end.
+struct outcome {
+  int status;
+  std::string output;
+};
+outcome run_icapgate(const std::vector<std::string>& arguments,
+                     const std::map<std::string, std::string>& env = {});
+
+}  // namespace e2e

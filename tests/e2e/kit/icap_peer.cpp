@@ -1,0 +1,184 @@
+#include "kit/icap_peer.hpp"
+
+#include <algorithm>
+
+namespace e2e {
+
+namespace {
+
+// "req-hdr=0, res-hdr=66, res-body=145" to names and offsets.
+std::vector<std::pair<std::string, std::size_t>> sections(const std::string& text) {
+  std::vector<std::pair<std::string, std::size_t>> out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find(',', at), text.size());
+    const auto part = text.substr(at, end - at);
+    const auto equals = part.find('=');
+    if (equals == std::string::npos) throw protocol_error("Encapsulated: " + text);
+    out.emplace_back(part.substr(part.find_first_not_of(' '), equals - part.find_first_not_of(' ')),
+                     std::stoull(part.substr(equals + 1)));
+    at = end + 1;
+  }
+  return out;
+}
+
+// Exactly one head: it ends with its only empty line.
+http_head one_head(const std::string& wire) {
+  if (wire.find("\r\n\r\n") != wire.size() - 4) {
+    throw protocol_error("an Encapsulated offset does not meet the end of a head: " + wire);
+  }
+  return parse_head(wire);
+}
+
+void expect(bool true_so, const std::string& sentence) {
+  if (!true_so) throw protocol_error(sentence);
+}
+
+void check_icap_head(const http_head& head, std::uint16_t port) {
+  const auto authority = "127.0.0.1:" + std::to_string(port);
+  expect(head.second == "icap://" + authority + "/avscan", "ICAP URI: " + head.second);
+  expect(head.third == "ICAP/1.0", "ICAP version: " + head.third);
+  expect(values(head.fields, "Host").size() == 1, "one Host field");
+  expect(value(head.fields, "Host") == authority, "Host: " + value(head.fields, "Host"));
+  expect(values(head.fields, "Encapsulated").size() == 1, "one Encapsulated field");
+}
+
+void answer_options(connection& wire) {
+  wire.write(
+      "ICAP/1.0 200 OK\r\nMethods: RESPMOD\r\nService: scanner of a play\r\n"
+      "ISTag: \"play-1\"\r\nAllow: 204\r\nPreview: 1024\r\nOptions-TTL: 3600\r\n"
+      "Encapsulated: null-body=0\r\n\r\n");
+}
+
+}  // namespace
+
+std::string exchange::next() {
+  if (record_.whole) return {};
+  auto part = read_chunk(wire_);
+  if (part.data.empty()) {
+    expect(read_trailers(wire_).empty(), "no trailer fields behind a body for the scanner");
+    expect(wire_.left_over() == 0, "nothing is sent before the answer came (RFC 3507 4.1)");
+  }
+  const std::lock_guard lock(guard_);
+  record_.size_lines.push_back(part.size_line);
+  record_.body += part.data;
+  record_.whole = part.data.empty();
+  return part.data;
+}
+
+const std::string& exchange::body() {
+  while (!record_.whole) next();
+  return record_.body;
+}
+
+icap_peer::icap_peer() : server_([this](connection& wire, int number) { serve(wire, number); }) {
+  always(no_modification());
+}
+
+void icap_peer::play(script next) {
+  const std::lock_guard lock(mutex_);
+  script_ = std::move(next);
+}
+
+void icap_peer::always(const std::string& bytes) {
+  play([bytes](exchange& with) {
+    with.body();
+    with.answer(bytes);
+  });
+}
+
+std::vector<scan> icap_peer::scans() const {
+  const std::lock_guard lock(mutex_);
+  return {scans_.begin(), scans_.end()};
+}
+
+scan icap_peer::scan_of(const std::string& target) const {
+  const auto all = scans();
+  for (auto it = all.rbegin(); it != all.rend(); ++it) {
+    if (it->request.second.ends_with(target)) return *it;
+  }
+  throw std::runtime_error("nothing was scanned for " + target);
+}
+
+void icap_peer::serve(connection& wire, int number) {
+  for (int order = 0; wire.open();) {
+    http_head head;
+    try {
+      head = parse_head(wire.read_until("\r\n\r\n"));
+    } catch (const timed_out&) {
+      return;  // an idle connection
+    }
+    if (head.first == "OPTIONS") {
+      answer_options(wire);
+      continue;
+    }
+    expect(head.first == "RESPMOD", "method: " + head.first);
+    auto record = read_heads(wire, head);
+    record.connection = number;
+    record.order = order++;
+    play_one(wire, std::move(record));
+  }
+}
+
+scan icap_peer::read_heads(connection& wire, const http_head& icap) {
+  check_icap_head(icap, port());
+  const auto allow = value(icap.fields, "Allow");
+  expect(allow.find("204") != std::string::npos, "Allow: " + allow);
+
+  const auto parts = sections(value(icap.fields, "Encapsulated"));
+  expect(parts.size() == 3 && parts[0].first == "req-hdr" && parts[1].first == "res-hdr" &&
+             (parts[2].first == "res-body" || parts[2].first == "null-body"),
+         "sections of Encapsulated");
+  expect(parts[0].second == 0, "the first section begins at 0");
+  scan record;
+  record.icap = icap;
+  record.request = one_head(wire.read_exact(parts[1].second));
+  record.response = one_head(wire.read_exact(parts[2].second - parts[1].second));
+  record.has_body = parts[2].first == "res-body";
+  record.whole = !record.has_body;
+  return record;
+}
+
+void icap_peer::play_one(connection& wire, scan record) {
+  std::unique_lock lock(mutex_);
+  auto& kept = scans_.emplace_back(std::move(record));
+  const auto now = script_;
+  lock.unlock();
+  exchange with(wire, kept, mutex_);
+  now(with);
+}
+
+std::string no_modification() {
+  return "ICAP/1.0 204 Unmodified\r\nServer: play\r\nConnection: keep-alive\r\n"
+         "ISTag: \"play-1\"\r\n\r\n";
+}
+
+std::string adapted(const std::string& http_head, std::string_view body,
+                    const field_list& icap_fields) {
+  std::string out = "ICAP/1.0 200 OK\r\nServer: play\r\nConnection: keep-alive\r\n";
+  out += "ISTag: \"play-1\"\r\n" + to_wire(icap_fields) + "Encapsulated: res-hdr=0, ";
+  out += (body.empty() ? "null-body=" : "res-body=") + std::to_string(http_head.size());
+  out += "\r\n\r\n" + http_head;
+  if (!body.empty()) out += chunked(body, {.size = body.size()});
+  return out;
+}
+
+std::string page_head() {
+  return "HTTP/1.0 403 Forbidden\r\nServer: play\r\nConnection: close\r\n"
+         "Content-Type: text/html\r\nContent-Language: en\r\n\r\n";
+}
+
+std::string page_body() {
+  return std::string("<html><body>VIRUS FOUND: Play.Virus</body></html>\n") + std::string(2, '\0');
+}
+
+std::string block_page() {
+  return adapted(page_head(), page_body(),
+                 {{"X-Infection-Found", std::string(infection)},
+                  {"X-Violations-Found", "1\r\n\t-\r\n\tPlay.Virus\r\n\t0\r\n\t0"}});
+}
+
+std::string icap_status(const std::string& status_and_reason, const field_list& fields) {
+  return "ICAP/1.0 " + status_and_reason + "\r\nISTag: \"play-1\"\r\n" + to_wire(fields) + "\r\n";
+}
+
+}  // namespace e2e

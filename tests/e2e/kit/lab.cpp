@@ -1,0 +1,135 @@
+#include "kit/lab.hpp"
+
+#include <cstdio>
+
+namespace e2e {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Waits until `ready`; throws with what the daemon wrote if it ends before.
+void wait_ready(process& daemon, const std::string& name, const std::function<bool()>& ready) {
+  wait_until(name + " is ready", [&] {
+    if (!daemon.running()) throw std::runtime_error(name + " ended: " + daemon.output());
+    return ready();
+  });
+}
+
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const unsigned char byte : bytes) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    out += digits;
+  }
+  return out;
+}
+
+// Debian puts c-icap's modules below the architecture's folder.
+fs::path icap_modules() {
+  for (const auto& entry : fs::directory_iterator("/usr/lib")) {
+    if (fs::exists(entry.path() / "c_icap" / "virus_scan.so")) return entry.path() / "c_icap";
+  }
+  throw std::runtime_error("no virus_scan.so: install libc-icap-mod-virus-scan");
+}
+
+bool answers_options(std::uint16_t port) {
+  if (!can_connect(port)) return false;
+  auto wire = connection::to(port);
+  wire.write("OPTIONS icap://127.0.0.1:" + std::to_string(port) +
+             "/avscan ICAP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+  return wire.read_until("\r\n\r\n").find("Antivirus service") != std::string::npos;
+}
+
+std::string nginx_config(const fs::path& home, std::uint16_t port) {
+  const auto h = home.string();
+  return "daemon off;\nmaster_process off;\npid " + h + "/pid;\nerror_log " + h +
+         "/error.log;\nevents {}\nhttp {\n access_log off;\n client_body_temp_path " + h +
+         "/t1;\n proxy_temp_path " + h + "/t2;\n fastcgi_temp_path " + h +
+         "/t3;\n uwsgi_temp_path " + h + "/t4;\n scgi_temp_path " + h +
+         "/t5;\n default_type application/octet-stream;\n server {\n  listen 127.0.0.1:" +
+         std::to_string(port) + " reuseport;\n  root " + h +
+         "/files;\n  add_header Set-Cookie \"a=1; Path=/\";\n"
+         "  add_header Set-Cookie \"b=2; Path=/\";\n  add_header X-Unknown-Field yes;\n }\n}\n";
+}
+
+std::string icap_config(const fs::path& home, std::uint16_t port) {
+  const auto h = home.string();
+  const auto modules = icap_modules().string();
+  return "PidFile " + h + "/c-icap.pid\nCommandsSocket " + h +
+         "/c-icap.ctl\nPort 127.0.0.1:" + std::to_string(port) +
+         "\nStartServers 1\nMaxServers 2\nMinSpareThreads 2\nMaxSpareThreads 40\n"
+         "ThreadsPerChild 20\nTimeout 60\nKeepAliveTimeout 60\nMaxKeepAliveRequests -1\nTmpDir " +
+         h + "/tmp\nServerLog " + h + "/server.log\nAccessLog " + h + "/access.log\nModulesDir " +
+         modules + "\nServicesDir " + modules +
+         "\nTemplateDir /usr/share/c_icap/templates/\nLoadMagicFile /etc/c-icap/c-icap.magic\n"
+         "Service antivirus_module virus_scan.so\n"
+         "ServiceAlias avscan virus_scan?allow204=on&force=on&sizelimit=off&mode=simple\n"
+         "virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE\n"
+         "virus_scan.DefaultEngine clamd\nModule common clamd_mod.so\nclamd_mod.ClamdSocket " +
+         h + "/clamd.sock\n";
+}
+
+}  // namespace
+
+std::string eicar() {
+  const std::string first = R"(X5O!P%@AP[4\PZX54(P^)7CC)7})";
+  const std::string second = "$EICAR-STANDARD-ANTIVIRUS-TEST-";
+  return first + second + "FILE!$H+H*";
+}
+
+lab_origin::lab_origin() {
+  const reserved_port reserved;
+  port_ = reserved.number();
+  fs::create_directory(folder_.path() / "files");
+  write_file(folder_.path() / "nginx.conf", nginx_config(folder_.path(), port_));
+  nginx_ = std::make_unique<process>(
+      std::vector<std::string>{"/usr/sbin/nginx", "-c", folder_.path() / "nginx.conf", "-e",
+                               folder_.path() / "error.log"},
+      folder_.path() / "output");
+  wait_ready(*nginx_, "nginx", [this] { return can_connect(port_); });
+}
+
+void lab_origin::serve(const std::string& name, std::string_view content) {
+  write_file(folder_.path() / "files" / name, content);
+}
+
+lab_scanner::lab_scanner() : port_(reserved_port().number()) {
+  fs::create_directory(folder_.path() / "db");
+  fs::create_directory(folder_.path() / "tmp");
+  write_file(folder_.path() / "db" / "lab.ndb", "Lab.Eicar.Test:0:*:" + hex(eicar()) + "\n");
+  // clamd first: c-icap without an engine loads, and calls everything clean.
+  start_clamd();
+  start_icap();
+}
+
+void lab_scanner::start_clamd() {
+  const auto home = folder_.path().string();
+  write_file(folder_.path() / "clamd.conf",
+             "LocalSocket " + home + "/clamd.sock\nFixStaleSocket yes\nDatabaseDirectory " + home +
+                 "/db\nTemporaryDirectory " + home + "/tmp\nLogFile " + home +
+                 "/clamd.log\nForeground yes\n");
+  clamd_ = std::make_unique<process>(
+      std::vector<std::string>{"/usr/sbin/clamd", "-c", home + "/clamd.conf"},
+      folder_.path() / "clamd.out");
+  wait_ready(*clamd_, "clamd", [this] { return fs::exists(folder_.path() / "clamd.sock"); });
+}
+
+void lab_scanner::start_icap() {
+  write_file(folder_.path() / "c-icap.conf", icap_config(folder_.path(), port_));
+  icap_ = std::make_unique<process>(
+      std::vector<std::string>{"/usr/bin/c-icap", "-N", "-f", folder_.path() / "c-icap.conf"},
+      folder_.path() / "c-icap.out");
+  wait_ready(*icap_, "c-icap", [this] { return answers_options(port_); });
+}
+
+void lab_scanner::stop_clamd() {
+  clamd_.reset();
+}
+
+void lab_scanner::stop_icap() {
+  icap_.reset();
+}
+
+}  // namespace e2e

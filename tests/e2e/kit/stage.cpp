@@ -1,0 +1,50 @@
+#include "kit/stage.hpp"
+
+#include "catch.hpp"
+
+namespace e2e {
+
+namespace {
+
+gate_settings complete(gate_settings settings, const origin_peer& origin,
+                       const icap_peer& scanner) {
+  if (settings.origin == 0) settings.origin = origin.port();
+  if (settings.scanners.empty()) settings.scanners = {scanner.port()};
+  return settings;
+}
+
+}  // namespace
+
+stage::stage(gate_settings settings) : icapgate(complete(std::move(settings), origin, scanner)) {}
+
+stage::~stage() {
+  const auto wrong = icapgate.finish();
+  CHECK(wrong == "");
+  CHECK(origin.failures() == std::vector<std::string>());
+  CHECK(scanner.failures() == std::vector<std::string>());
+}
+
+response stage::get(const std::string& target, const field_list& more) {
+  return client().get(target, more);
+}
+
+response admin(stage& on, const std::string& target) {
+  http_client to(on.icapgate.admin_port());
+  return to.get(target, {{"Connection", "close"}});
+}
+
+void check_refusal(const response& got, const access_line& line) {
+  CHECK(got.status == 503);
+  CHECK(got.whole());
+  CHECK(has(got.fields(), "Retry-After"));
+  CHECK(value(got.fields(), "Cache-Control").find("no-store") != std::string::npos);
+  CHECK(got.body.size() > 0);
+  CHECK(got.body.size() < 4096);
+  const auto id = line.text("request_id");
+  CHECK(id != "");
+  CHECK(got.body.find(id) != std::string::npos);
+  CHECK(line.number("status") == 503);
+  CHECK(line.text("reason").starts_with("icap_"));
+}
+
+}  // namespace e2e

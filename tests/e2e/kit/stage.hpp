@@ -1,0 +1,33 @@
+// Origin, scanner, gateway and a client: what nearly every play begins with. When it is over, the
+// gateway must end well and no peer may have seen a fault of protocol.
+#pragma once
+
+#include "kit/gate.hpp"
+#include "kit/http_client.hpp"
+#include "kit/icap_peer.hpp"
+#include "kit/origin_peer.hpp"
+
+namespace e2e {
+
+struct stage {
+  // `settings` without ports: they are filled in where they are empty.
+  explicit stage(gate_settings settings = {});
+  ~stage();
+
+  http_client client() { return http_client(icapgate.port()); }
+  // One request on a connection of its own.
+  response get(const std::string& target, const field_list& more = {});
+
+  origin_peer origin;
+  icap_peer scanner;
+  gate icapgate;
+};
+
+// GET from the admin listener.
+response admin(stage& on, const std::string& target);
+
+// What every refusal because of the scanner has to look like: 503, a short page that names the
+// request, and nothing of the origin.
+void check_refusal(const response& got, const access_line& line);
+
+}  // namespace e2e

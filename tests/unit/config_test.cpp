@@ -1,0 +1,459 @@
+#include "base/config.hpp"
+
+#include "base/config_file.hpp"
+#include "base/options.hpp"
+#include "catch.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+using namespace icapgate;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A folder of its own that goes with the test.
+class folder {
+ public:
+  folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "icapgate-test-XXXXXX").string();
+    if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp");
+    path_ = name;
+  }
+  ~folder() { std::filesystem::remove_all(path_); }
+
+  std::string file(const std::string& name, std::string_view text) const {
+    std::ofstream(path_ / name) << text;
+    return (path_ / name).string();
+  }
+  std::string path(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+using variables = std::vector<std::pair<std::string, std::string>>;
+using flags = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+const variables enough{{"ICAPGATE_ORIGIN", "http://app:3000"},
+                       {"ICAPGATE_ICAP", "icap://av:1344/avscan"}};
+
+settings load(const variables& environment, const flags& given = {}) {
+  return load_settings({given, environment});
+}
+
+// Enough to start, and `more`, which may set the same again.
+settings load_more(const variables& more, const flags& given = {}) {
+  std::map<std::string, std::string> all(enough.begin(), enough.end());
+  for (const auto& [name, value] : more) all[name] = value;
+  return load({all.begin(), all.end()}, given);
+}
+
+settings load_file(std::string_view text, const flags& given = {}) {
+  const folder here;
+  return load_more({{"ICAPGATE_CONFIG", here.file("icapgate.toml", text)}}, given);
+}
+
+std::string all_problems(const settings& s) {
+  std::string text;
+  for (const auto& p : s.problems) text += p + '\n';
+  return text;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+// The one problem of the file, without its folder.
+std::string file_problem(std::string_view text) {
+  const auto loaded = load_file(text);
+  INFO(text);
+  INFO(all_problems(loaded));
+  REQUIRE(loaded.problems.size() == 1);
+  const auto& p = loaded.problems.front();
+  return p.substr(p.find("icapgate.toml"));
+}
+
+// A value that is good for the row and not its default.
+std::string other_value(const option& row) {
+  if (row.key == "policy.spool.dir") return "/";
+  switch (row.kind) {
+    case option_kind::endpoint:
+      return "127.0.0.1:1";
+    case option_kind::url:
+      return "http://other:1";
+    case option_kind::url_list:
+      return row.required ? "embedded:" : "";
+    case option_kind::port_list:
+      return "81";
+    case option_kind::hash_list:
+      return std::string(64, '5');
+    case option_kind::boolean:
+      return "true";
+    case option_kind::integer:
+      return "7";
+    case option_kind::size:
+      return "2KiB";
+    case option_kind::duration:
+      return "1234ms";
+    case option_kind::choice:
+      return "debug";
+    case option_kind::path:
+      return "/other";
+  }
+  return {};
+}
+
+std::string as_toml(const option& row, const std::string& value) {
+  std::string key;
+  for (const auto& part : split_key(row.key)) {
+    if (part == "[]") continue;
+    key += (key.empty() ? "" : ".") + (part == "*" ? "any" : part);
+  }
+  const bool bare = row.kind == option_kind::boolean || row.kind == option_kind::integer;
+  const std::string text = bare ? value : '"' + value + '"';
+  if (row.key == "route[].origin") return "[[route]]\norigin = " + text + '\n';
+  return key + " = " + (row.is_list() ? '[' + text + ']' : text) + '\n';
+}
+
+// Exactly this row has changed, beside those that were needed to start.
+void check_only(const option& row, const std::string& value, const settings& loaded) {
+  INFO(row.key);
+  INFO(all_problems(loaded));
+  CHECK(loaded.problems.empty());
+  CHECK(show(row, loaded.values) == std::vector{value});
+  const settings base = load(enough);
+  for (const auto& other : options()) {
+    const bool needed = other.key == "scanner.*.servers" && row.key == "embedded.sha256";
+    if (&other == &row || needed) continue;
+    INFO(other.key);
+    CHECK(show(other, loaded.values) == show(other, base.values));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("two settings are enough, the rest has defaults") {
+  const auto loaded = load(enough);
+  CHECK(all_problems(loaded).empty());
+  CHECK(loaded.values.origin.to_string() == "http://app:3000");
+  REQUIRE(loaded.values.scanners.size() == 1);
+  CHECK(loaded.values.scanners[0].to_string() == "icap://av/avscan");
+  CHECK(loaded.values.listen == endpoint{"0.0.0.0", 8080});
+  CHECK_FALSE(loaded.values.admin);
+  CHECK(loaded.file.empty());
+}
+
+TEST_CASE("what is missing is told with every way to give it, and the demo") {
+  const auto text = all_problems(load({}));
+  for (auto part : {"no origin:", "--origin URL", "ICAPGATE_ORIGIN", "no icap:", "--icap URL",
+                    "ICAPGATE_ICAP", "icapgate demo"}) {
+    INFO(part);
+    CHECK(contains(text, part));
+  }
+  CHECK(load({}).problems.size() == 2);
+}
+
+TEST_CASE("every row is reachable from the environment") {
+  for (const auto& row : options()) {
+    if (row.key.empty()) continue;
+    const auto value = other_value(row);
+    variables more{{row.env_name(), value}};
+    if (row.key == "embedded.sha256") more.emplace_back("ICAPGATE_ICAP", "embedded:");
+    check_only(row, value, load_more(more));
+  }
+}
+
+TEST_CASE("every row is reachable from a file that a variable names") {
+  const folder here;
+  for (const auto& row : options()) {
+    if (row.key.empty()) continue;
+    const auto value = other_value(row);
+    std::map<std::string, std::string> all(enough.begin(), enough.end());
+    if (row.key == "embedded.sha256") all["ICAPGATE_ICAP"] = "embedded:";
+    all.erase(row.env_name());
+    all[row.env_name() + "_FILE"] = here.file("value", value + "\n");
+    check_only(row, value, load({all.begin(), all.end()}));
+  }
+}
+
+TEST_CASE("every row is reachable from TOML") {
+  for (const auto& row : options()) {
+    if (row.key.empty()) continue;
+    const auto value = other_value(row);
+    const folder here;
+    std::map<std::string, std::string> all(enough.begin(), enough.end());
+    if (row.key == "embedded.sha256") all["ICAPGATE_ICAP"] = "embedded:";
+    all.erase(row.env_name());
+    all["ICAPGATE_CONFIG"] = here.file("x.toml", as_toml(row, value));
+    check_only(row, value, load({all.begin(), all.end()}));
+  }
+}
+
+TEST_CASE("every key lands in the member that it is meant for") {
+  const auto loaded = load_file(R"(
+workers = 3
+[listen.a]
+address = "127.0.0.1:81"
+[admin]
+address = "127.0.0.1:82"
+drain_timeout = "1s"
+[policy]
+avoid_port = [83, 84]
+debug_fallback = true
+max_head = "5KiB"
+spool = { memory = "6KiB", dir = "/" }
+[log]
+access = { to = "off" }
+level = "warn"
+[client]
+timeout = { head = "7s", idle = "8s" }
+keep_alive = "9s"
+[origin]
+timeout = { connect = "10s", first_byte = "11s", idle = "12s" }
+keep_alive = "13s"
+idle_connections = 14
+[scanner.b]
+timeout = { connect = "15s", idle = "16s", after_body = "17s", total = "18s" }
+keep_alive = "19s"
+connections = 20
+queue = { wait = "21s" }
+)");
+  CHECK(all_problems(loaded).empty());
+  const config& v = loaded.values;
+  CHECK(v.workers == 3);
+  CHECK(v.listen == endpoint{"127.0.0.1", 81});
+  CHECK(v.admin == endpoint{"127.0.0.1", 82});
+  CHECK(v.drain_timeout == 1s);
+  CHECK(v.avoid_ports == std::vector<std::uint16_t>{83, 84});
+  CHECK(v.debug_fallback);
+  CHECK(v.max_head == 5 * 1024);
+  CHECK(v.spool_memory == 6 * 1024);
+  CHECK(v.spool_dir == "/");
+  CHECK(v.access_log == "off");
+  CHECK(v.log_level == "warn");
+  CHECK(v.client.header == 7s);
+  CHECK(v.client.progress == 8s);
+  CHECK(v.client.idle == 9s);
+  CHECK(v.origin_limits.connect == 10s);
+  CHECK(v.origin_limits.first_byte == 11s);
+  CHECK(v.origin_limits.progress == 12s);
+  CHECK(v.origin_limits.idle == 13s);
+  CHECK(v.origin_limits.idle_connections == 14);
+  CHECK(v.icap_limits.connect == 15s);
+  CHECK(v.icap_limits.progress == 16s);
+  CHECK(v.icap_limits.verdict == 17s);
+  CHECK(v.icap_limits.total == 18s);
+  CHECK(v.icap_limits.idle == 19s);
+  CHECK(v.icap_limits.connections == 20);
+  CHECK(v.icap_limits.acquire == 21s);
+}
+
+TEST_CASE("flags beat the environment, which beats the file, which beats the default") {
+  const folder here;
+  const auto file = here.file("f.toml",
+                              "workers = 2\nlog.level = \"warn\"\n[client]\n"
+                              "keep_alive = \"2s\"\n");
+  const auto loaded = load_more(
+      {{"ICAPGATE_CONFIG", file}, {"ICAPGATE_WORKERS", "3"}, {"ICAPGATE_LOG_LEVEL", "debug"}},
+      {{"--workers", {"4"}}});
+  CHECK(all_problems(loaded).empty());
+  CHECK(loaded.values.workers == 4);
+  CHECK(loaded.values.log_level == "debug");
+  CHECK(loaded.values.client.idle == 2s);
+  CHECK(loaded.values.client.header == 10s);
+  CHECK(loaded.file == file);
+}
+
+TEST_CASE("a list given at a higher level replaces the lower one") {
+  const folder here;
+  const auto file = here.file("f.toml", "policy.avoid_port = [1, 2]\n");
+  CHECK(load_more({{"ICAPGATE_CONFIG", file}}).values.avoid_ports.size() == 2);
+  CHECK(load_more({{"ICAPGATE_CONFIG", file}, {"ICAPGATE_AVOID_PORT", "3,4, 5"}})
+            .values.avoid_ports == std::vector<std::uint16_t>{3, 4, 5});
+  CHECK(load_more({{"ICAPGATE_CONFIG", file}, {"ICAPGATE_AVOID_PORT", "3,4"}},
+                  {{"--avoid-port", {"6"}}})
+            .values.avoid_ports == std::vector<std::uint16_t>{6});
+  CHECK(load_more({{"ICAPGATE_ICAP", "embedded:"}}, {{"--icap", {"icap://x/y"}}})
+            .values.embedded_scanner == false);
+}
+
+TEST_CASE("--config beats ICAPGATE_CONFIG, and the other file is not read") {
+  const folder here;
+  const auto file = here.file("f.toml", "workers = 2\n");
+  const auto loaded =
+      load_more({{"ICAPGATE_CONFIG", here.path("missing")}}, {{"--config", {file}}});
+  CHECK(all_problems(loaded).empty());
+  CHECK(loaded.values.workers == 2);
+}
+
+TEST_CASE("a file that is missing, a folder or too large is told with its place") {
+  const folder here;
+  for (const auto& name : {here.path("missing"), std::string("/"), std::string("/dev/zero")}) {
+    const auto loaded = load({}, {{"--config", {name}}});
+    INFO(all_problems(loaded));
+    REQUIRE(loaded.problems.size() == 1);
+    CHECK(loaded.problems[0].starts_with("--config: \"" + name + "\" "));
+  }
+}
+
+TEST_CASE("problems of the file name line and column") {
+  CHECK(file_problem("[policy]\n\n  avoid_prot = [1]\n") ==
+        "icapgate.toml:3:3: unknown key \"avoid_prot\" in [policy]; did you mean \"avoid_port\"?");
+  CHECK(file_problem("workers = 4\n[client]\nkeep_alive = \"5\"\n")
+            .starts_with("icapgate.toml:3:14: client.keep_alive: \"5\" is not a time"));
+  CHECK(file_problem("workers = \n").starts_with("icapgate.toml:1:"));
+  CHECK(file_problem("workers = 1\nworkers = 2\n").starts_with("icapgate.toml:2:"));
+}
+
+TEST_CASE("an unknown key is answered with the name that was meant") {
+  CHECK(contains(file_problem("debug_fallback = true\n"), "\"policy.debug_fallback\""));
+  CHECK(contains(file_problem("[polcy]\ndebug_fallback = true\n"), "\"policy\""));
+  CHECK(contains(file_problem("[scanner.av]\nqueue = { wiat = \"1s\" }\n"),
+                 "in [scanner.av.queue]; did you mean \"wait\"?"));
+  CHECK(contains(file_problem("[[route]]\norign = \"http://a\"\n"),
+                 "in [[route]]; did you mean \"origin\"?"));
+  CHECK(contains(file_problem("[listen.x]\nadress = \"\"\n"), "\"address\""));
+  CHECK(file_problem("zzzzzzzz = 1\n") == "icapgate.toml:1:1: unknown key \"zzzzzzzz\"");
+}
+
+TEST_CASE("the file's tables have the shape that the table of options gives them") {
+  CHECK(contains(file_problem("[listen.a]\n[listen.b]\n"), "only one [listen.NAME]"));
+  CHECK(contains(file_problem("[scanner.a]\n[scanner.b]\n"), "only one [scanner.NAME]"));
+  CHECK(contains(file_problem("[[route]]\n[[route]]\n"), "only one [[route]]"));
+  CHECK(contains(file_problem("[route]\norigin = \"http://a\"\n"), "[[route]]"));
+  CHECK(contains(file_problem("route = []\n"), "[[route]]"));
+  CHECK(contains(file_problem("route = 1\n"), "[[route]]"));
+  CHECK(contains(file_problem("[listen]\naddress = \"a:1\"\n"), "name of your choice"));
+  CHECK(contains(file_problem("policy = 1\n"), "must be a table"));
+  CHECK(contains(file_problem("[workers]\n"), "must be text"));
+  CHECK(contains(file_problem("workers = [1]\n"), "one value, not a list"));
+  CHECK(contains(file_problem("workers = 1.5\n"), "must be text, a whole number"));
+  CHECK(contains(file_problem("policy.avoid_port = [[1]]\n"), "must be text, a whole number"));
+  CHECK(contains(file_problem("workers = 1979-05-27\n"), "must be text, a whole number"));
+}
+
+TEST_CASE("all problems of all places are told at once") {
+  const folder here;
+  const auto file =
+      here.file("f.toml", "workers = \"many\"\nnonsense = 1\n[policy]\nmax_head = 1\n");
+  const auto loaded = load({{"ICAPGATE_CONFIG", file},
+                            {"ICAPGATE_ICAP", "icap://av,http://b/c"},
+                            {"ICAPGATE_LOG_LEVEL", "loud"},
+                            {"ICAPGATE_POLICY__SPOOL__DIR", here.path("nowhere")}},
+                           {{"--listen", {"8080"}}, {"--origin", {"http://a", "http://b"}}});
+  const auto text = all_problems(loaded);
+  INFO(text);
+  CHECK(loaded.problems.size() == 9);
+  for (const std::string& part :
+       {file + ":1:11: workers: \"many\"", file + ":2:1: unknown key \"nonsense\"",
+        file + ":4:12: policy.max_head: \"1\"", std::string("ICAPGATE_ICAP: \"icap://av\""),
+        std::string("ICAPGATE_ICAP: \"http://b/c\""), std::string("ICAPGATE_LOG_LEVEL: \"loud\""),
+        "ICAPGATE_POLICY__SPOOL__DIR: \"" + here.path("nowhere"),
+        std::string("--listen: \"8080\" has no port"), std::string("--origin: given more")}) {
+    INFO(part);
+    CHECK(contains(text, part));
+  }
+}
+
+TEST_CASE("an unknown variable of ours is a mistake, a foreign one is not") {
+  const auto loaded = load_more({{"ICAPGATE_ORIGN", "x"}, {"OTHER", "x"}, {"ICAPGATEWAY", "x"}});
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(loaded.problems[0] ==
+        "ICAPGATE_ORIGN: unknown environment variable; did you mean ICAPGATE_ORIGIN?");
+  CHECK(contains(all_problems(load_more({{"ICAPGATE_CONFIG_FILE", "/x"}})), "ICAPGATE_CONFIG"));
+  CHECK(load_more({{"ICAPGATE_AVOD_PORT", "81"}}).problems.size() == 1);
+  CHECK(load_more({{"ICAPGATE_LOG__LEVEL", "info"}}).problems.size() == 1);
+}
+
+TEST_CASE("variables that Kubernetes injects for a Service are passed over") {
+  const auto loaded = load_more({{"ICAPGATE_SERVICE_HOST", "10.0.0.1"},
+                                 {"ICAPGATE_SERVICE_PORT", "8080"},
+                                 {"ICAPGATE_SERVICE_PORT_HTTP", "8080"},
+                                 {"ICAPGATE_PORT", "tcp://10.0.0.1:8080"},
+                                 {"ICAPGATE_PORT_8080_TCP", "tcp://10.0.0.1:8080"},
+                                 {"ICAPGATE_PORT_8080_TCP_PROTO", "tcp"},
+                                 {"ICAPGATE_PORT_8080_TCP_PORT", "8080"},
+                                 {"ICAPGATE_PORT_8080_TCP_ADDR", "10.0.0.1"},
+                                 {"ICAPGATE_X_PORT_53_UDP", "udp://10.0.0.1:53"},
+                                 {"ICAPGATE_BLUE_SERVICE_HOST", "10.0.0.1"}});
+  CHECK(all_problems(loaded).empty());
+  for (auto name : {"ICAPGATE_PORT", "ICAPGATE_PORT_TCP", "ICAPGATE_PORT_80", "ICAPGATE_8080_TCP"})
+    CHECK(load_more({{name, "8080"}}).problems.size() == 1);
+}
+
+TEST_CASE("an empty variable is not set") {
+  const auto loaded = load_more({{"ICAPGATE_ADMIN", ""}, {"ICAPGATE_NONSENSE", ""}});
+  CHECK(all_problems(loaded).empty());
+}
+
+TEST_CASE("a list may come from a file with one value a line") {
+  const folder here;
+  const auto file = here.file("scanners", "icap://a/s\nicap://b/s\n\n");
+  const auto loaded = load({{"ICAPGATE_ORIGIN", "http://a"}, {"ICAPGATE_ICAP_FILE", file}});
+  CHECK(all_problems(loaded).empty());
+  CHECK(loaded.values.scanners.size() == 2);
+}
+
+TEST_CASE("a value and a file for the same variable contradict each other") {
+  const folder here;
+  const auto loaded = load_more({{"ICAPGATE_ORIGIN_FILE", here.file("o", "http://b")}});
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(contains(loaded.problems[0], "conflicts with ICAPGATE_ORIGIN"));
+  CHECK(contains(all_problems(load({{"ICAPGATE_ORIGIN_FILE", here.path("none")},
+                                    {"ICAPGATE_ICAP", "embedded:"}})),
+                 "ICAPGATE_ORIGIN_FILE: \"" + here.path("none") + "\" cannot be read"));
+}
+
+TEST_CASE("the spool directory must be a folder that can be written") {
+  const folder here;
+  const auto file = here.file("file", "");
+  const auto problem = all_problems(load_more({{"ICAPGATE_POLICY__SPOOL__DIR", file}}));
+  CHECK(contains(problem, "ICAPGATE_POLICY__SPOOL__DIR: \"" + file));
+  CHECK(contains(problem, "not a writable directory"));
+}
+
+TEST_CASE("hashes without the scanner that would look at them are refused") {
+  const auto loaded = load_more({{"ICAPGATE_EMBEDDED__SHA256", std::string(64, 'a')}});
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(loaded.problems[0].starts_with("ICAPGATE_EMBEDDED__SHA256: "));
+}
+
+TEST_CASE("the sample file has every key, at its default") {
+  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../conf/icapgate.toml";
+  const auto loaded = load({}, {{"--config", {path.string()}}});
+  CHECK(all_problems(loaded).empty());
+  std::string why;
+  const auto text = read_whole_file(path.string(), 65536, why);
+  REQUIRE(text);
+  std::vector<raw_setting> found;
+  std::vector<std::string> problems;
+  REQUIRE(read_settings_text(*text, "sample", found, problems));
+  for (const auto& row : options()) {
+    if (row.key.empty()) continue;
+    INFO(row.key);
+    CHECK(std::ranges::count(found, &row, &raw_setting::row) == 1);
+    if (!row.required) CHECK(show(row, loaded.values) == show(row, config{}));
+  }
+}
+
+TEST_CASE("no file crashes the reader, whatever it holds") {
+  const std::string good =
+      "[policy]\navoid_port=[1,2]\nspool={memory=\"1MiB\"}\n[[route]]\n"
+      "origin=\"http://a\"\n[scanner.x]\ntimeout.total=\"1s\"\n";
+  std::vector<raw_setting> found;
+  std::vector<std::string> problems;
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    read_settings_text(good.substr(0, i), "cut", found, problems);
+    for (char c : {'\0', '\xff', '"', '[', ']', '=', '.', '\n', '{'}) {
+      std::string changed = good;
+      changed[i] = c;
+      read_settings_text(changed, "changed", found, problems);
+    }
+  }
+  CHECK_FALSE(problems.empty());
+}

@@ -1,0 +1,191 @@
+#include "base/options.hpp"
+
+#include "base/help.hpp"
+#include "catch.hpp"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+using namespace icapgate;
+
+namespace {
+
+const option& row(std::string_view key) {
+  for (const auto& r : options())
+    if (r.key == key) return r;
+  throw std::runtime_error("no row " + std::string(key));
+}
+
+std::vector<std::string> store_text(std::string_view key, std::vector<std::string> values,
+                                    config& into) {
+  return store(row(key), values, into);
+}
+
+std::string refusal(std::string_view key, const std::string& text) {
+  config c;
+  const auto problems = store_text(key, {text}, c);
+  INFO(key << " " << text);
+  REQUIRE(problems.size() == 1);
+  return problems.front();
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+void check_lines(const std::string& text, std::size_t most) {
+  std::istringstream lines(text);
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    INFO(line);
+    CHECK(line.size() <= 82);
+  }
+  CHECK(count <= most);
+}
+
+}  // namespace
+
+TEST_CASE("no two options share a flag, a variable or a key") {
+  std::set<std::string> flags, names, keys;
+  for (const auto& r : options()) {
+    INFO(r.key << r.flag);
+    if (!r.flag.empty()) CHECK(flags.emplace(r.flag).second);
+    if (!r.key.empty()) CHECK(keys.emplace(r.key).second);
+    CHECK(names.emplace(r.env_name()).second);
+    CHECK_FALSE(r.help.empty());
+    CHECK_FALSE(r.env_name().ends_with("_FILE"));
+  }
+}
+
+TEST_CASE("the default that each row names is the default of the program") {
+  for (const auto& r : options()) {
+    if (r.initial.empty()) continue;
+    INFO(r.key);
+    config stored;
+    CHECK(store(r, std::vector{std::string(r.initial)}, stored).empty());
+    CHECK(show(r, stored) == show(r, config{}));
+  }
+}
+
+TEST_CASE("environment variables are named after the flag, or else after the key") {
+  CHECK(row("log.level").env_name() == "ICAPGATE_LOG_LEVEL");
+  CHECK(row("policy.avoid_port").env_name() == "ICAPGATE_AVOID_PORT");
+  CHECK(row("scanner.*.timeout.after_body").env_name() == "ICAPGATE_SCANNER__TIMEOUT__AFTER_BODY");
+  CHECK(row("policy.spool.dir").env_name() == "ICAPGATE_POLICY__SPOOL__DIR");
+  for (const auto& r : options()) {
+    if (r.flag.empty()) continue;
+    // --help says so for all of them.
+    std::string expected = "ICAPGATE_" + std::string(r.flag.substr(2));
+    for (char& c : expected) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+    CHECK(r.env_name() == expected);
+  }
+}
+
+TEST_CASE("an option is found by flag, variable and key") {
+  CHECK(find_option_by_flag("--icap") == &row("scanner.*.servers"));
+  CHECK(find_option_by_flag("") == nullptr);
+  CHECK(find_option_by_env("ICAPGATE_ICAP") == &row("scanner.*.servers"));
+  const std::vector<std::string> path{"listen", "any name", "address"};
+  CHECK(find_option_by_key(path) == &row("listen.*.address"));
+  CHECK(find_option_by_key(std::vector<std::string>{}) == nullptr);
+  CHECK(find_option_by_key(std::vector<std::string>{"route", "origin"}) == nullptr);
+  CHECK(is_key_prefix(std::vector<std::string>{"scanner", "x", "timeout"}));
+  CHECK_FALSE(is_key_prefix(std::vector<std::string>{"log", "level"}));
+}
+
+TEST_CASE("an origin is http://HOST[:PORT] and nothing more") {
+  config c;
+  CHECK(store_text("route[].origin", {"http://App:3000/"}, c).empty());
+  CHECK(c.origin.to_string() == "http://app:3000");
+  CHECK(contains(refusal("route[].origin", "https://app"), "not supported yet"));
+  CHECK(contains(refusal("route[].origin", "icap://app/x"), "not an http:// URL"));
+  CHECK(contains(refusal("route[].origin", "http://app/x"), "path"));
+  CHECK(contains(refusal("route[].origin", "http://app/?a"), "query"));
+  CHECK(contains(refusal("route[].origin", "http://app?a"), "query"));
+  CHECK(contains(refusal("route[].origin", "app:3000"), "no scheme"));
+}
+
+TEST_CASE("a scanner is an icap:// URL with a path, or the embedded one") {
+  config c;
+  CHECK(store_text("scanner.*.servers", {"icap://av/Scan?x=1", "embedded:"}, c).empty());
+  REQUIRE(c.scanners.size() == 1);
+  CHECK(c.scanners[0].path == "/Scan?x=1");
+  CHECK(c.scanners[0].port == 1344);
+  CHECK(c.embedded_scanner);
+  CHECK(store_text("scanner.*.servers", {"icap://b/s"}, c).empty());
+  CHECK_FALSE(c.embedded_scanner);
+  CHECK(contains(refusal("scanner.*.servers", "icap://av:1344"), "no path"));
+  CHECK(contains(refusal("scanner.*.servers", "icap://av?x"), "no path"));
+  CHECK(contains(refusal("scanner.*.servers", "icaps://av/s"), "not supported yet"));
+  CHECK(contains(refusal("scanner.*.servers", "http://av/s"), "not an icap:// URL"));
+}
+
+TEST_CASE("every bad value of a list is told, and the list is left alone") {
+  config c;
+  c.avoid_ports = {1};
+  const auto problems = store_text("policy.avoid_port", {"80", "0", "x", "65536", "443"}, c);
+  CHECK(problems.size() == 3);
+  CHECK(c.avoid_ports == std::vector<std::uint16_t>{1});
+  CHECK(store_text("policy.avoid_port", {}, c).empty());
+  CHECK(c.avoid_ports.empty());
+}
+
+TEST_CASE("bad values are quoted with what would be right") {
+  CHECK(refusal("workers", "many") == "\"many\" is not a number between 0 and 1024");
+  CHECK(refusal("workers", "1025") == "\"1025\" is not a number between 0 and 1024");
+  CHECK(contains(refusal("client.timeout.head", "10"), "is not a time between 1ms and 24h"));
+  CHECK(contains(refusal("client.timeout.head", "0"), "is not a time between 1ms and 24h"));
+  CHECK(contains(refusal("client.timeout.head", "25h"), "is not a time"));
+  CHECK(contains(refusal("policy.max_head", "2MiB"), "is not a size between 1KiB and 1MiB"));
+  CHECK(contains(refusal("log.level", "loud"), "trace debug info warn error off"));
+  CHECK(contains(refusal("log.level", "info warn"), "is none of"));
+  CHECK(contains(refusal("log.level", ""), "is none of"));
+  CHECK(contains(refusal("policy.debug_fallback", "yes"), "neither true nor false"));
+  CHECK(contains(refusal("embedded.sha256", "abc"), "64 hexadecimal digits"));
+  CHECK(contains(refusal("embedded.sha256", std::string(63, 'a') + 'g'), "64 hexadecimal digits"));
+  CHECK(contains(refusal("log.access.to", ""), "is empty"));
+  CHECK(contains(refusal("log.access.to", "a\nb"), "control character"));
+  CHECK(contains(refusal("listen.*.address", "off"), "no port"));
+}
+
+TEST_CASE("hashes are kept in lower case") {
+  config c;
+  CHECK(store_text("embedded.sha256", {std::string(64, 'A')}, c).empty());
+  CHECK(c.embedded_sha256 == std::vector{std::string(64, 'a')});
+}
+
+TEST_CASE("quoted values show no control characters and no passwords, and are short") {
+  CHECK(in_quotes("a\x1b[2J\n") == "\"a\\x1b[2J\\x0a\"");
+  CHECK(in_quotes("http://user:secret@host") == "\"http://-@host\"");
+  CHECK(in_quotes(std::string(5000, 'x')).size() < 300);
+}
+
+TEST_CASE("lists are split at commas, blanks and empty parts do not count") {
+  CHECK(split_list(" a ,b,, c,\n") == std::vector<std::string>{"a", "b", "c"});
+  CHECK(split_list(" , ").empty());
+}
+
+TEST_CASE("the nearest name is found, a far one is not") {
+  const std::vector<std::string> names{"debug_fallback", "avoid_port", "spool"};
+  CHECK(nearest("debug_falback", names) == "debug_fallback");
+  CHECK(nearest("avoid_prot", names) == "avoid_port");
+  CHECK(nearest("spol", names) == "spool");
+  CHECK(nearest("entirely_else", names).empty());
+  CHECK(nearest("", names).empty());
+}
+
+TEST_CASE("--help fits a screen and names every flag") {
+  const auto text = help_text();
+  check_lines(text, 24);
+  for (const auto& r : options()) CHECK(contains(text, r.flag));
+  CHECK(contains(text, "ICAPGATE_"));
+}
+
+TEST_CASE("help limits names every option without a flag") {
+  const auto text = help_limits_text();
+  check_lines(text, 40);
+  CHECK(contains(text, "scanner.NAME.timeout.total = 10m"));
+  for (const auto& r : options())
+    if (r.flag.empty()) CHECK(contains(text, r.help));
+}

@@ -1,0 +1,150 @@
+#include "base/url.hpp"
+#include "catch.hpp"
+
+#include <random>
+#include <string>
+
+using namespace icapgate;
+
+namespace {
+
+url parsed(std::string_view text) {
+  url out;
+  std::string why;
+  INFO(text);
+  const bool good = parse_url(text, out, why);
+  INFO(why);
+  REQUIRE(good);
+  CHECK(why.empty());
+  return out;
+}
+
+std::string refusal(std::string_view text) {
+  url out{"kept", "kept", 1, "kept"};
+  const url before = out;
+  std::string why;
+  INFO(text);
+  CHECK_FALSE(parse_url(text, out, why));
+  CHECK(out == before);
+  CHECK_FALSE(why.empty());
+  return why;
+}
+
+std::string endpoint_text(std::string_view text) {
+  endpoint out;
+  std::string why;
+  return parse_endpoint(text, out, why) ? out.to_string() : "refused: " + why;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a URL is read part by part") {
+  const auto u = parsed("ICAP://Scanner.Example:11344/AvScan?allow204=on&x=%41");
+  CHECK(u.scheme == "icap");
+  CHECK(u.host == "scanner.example");
+  CHECK(u.port == 11344);
+  CHECK(u.path == "/AvScan?allow204=on&x=%41");
+}
+
+TEST_CASE("a URL without a port has its scheme's") {
+  CHECK(parsed("http://app").port == 80);
+  CHECK(parsed("icap://av/x").port == 1344);
+  CHECK(parsed("http://app").authority() == "app");
+  CHECK(parsed("http://app:80").authority() == "app");
+  CHECK(parsed("http://app:3000/").authority() == "app:3000");
+  CHECK(parsed("icap://av:80/x").authority() == "av:80");
+}
+
+TEST_CASE("an IPv6 host loses its brackets and gets them back") {
+  const auto u = parsed("http://[2001:DB8::1]:8080");
+  CHECK(u.host == "2001:db8::1");
+  CHECK(u.authority() == "[2001:db8::1]:8080");
+  CHECK(parsed("icap://[::1]/a").to_string() == "icap://[::1]/a");
+}
+
+TEST_CASE("the path of a URL is kept byte for byte") {
+  for (auto path : {"/a/../b", "/%2e%2E/", "//x", "/a%20b", "/a;b=c,d", "/~u/?", "/?a=/b?c"}) {
+    CHECK(parsed("icap://h" + std::string(path)).path == path);
+  }
+}
+
+TEST_CASE("hosts that a resolver could find are taken") {
+  for (auto host :
+       {"a", "my_app", "a-b.c", "example.org.", "1a", "127.0.0.1", "xn--bcher-kva.de"}) {
+    CHECK(parsed("http://" + std::string(host)).host == host);
+  }
+}
+
+TEST_CASE("hostile and mistaken URLs are refused with a reason") {
+  CHECK(contains(refusal("app:3000"), "scheme"));
+  CHECK(contains(refusal("ftp://app"), "\"ftp\""));
+  CHECK(contains(refusal("http://"), "no host"));
+  CHECK(contains(refusal("http:///path"), "no host"));
+  CHECK(contains(refusal("http://user@app"), "user name"));
+  CHECK(contains(refusal("http://user:pw@app"), "user name"));
+  CHECK(contains(refusal("http://app/#x"), "fragment"));
+  for (auto port : {"0", "65536", "99999", "123456", "", "+80", "8o", "-1", "80:80", "00000080"}) {
+    refusal("http://app:" + std::string(port));
+  }
+  for (auto host : {"a b", "-a", "a-", "a..b", ".a", "a%20b", "a$b", "a!b", "300.1.1.1", "1.2.3",
+                    "1", "[::1", "[::g]", "[1.2.3.4]", "[v1.x]", "::1", "a\\b", "\xc3\xbc"}) {
+    refusal("http://" + std::string(host));
+  }
+  refusal(std::string("http://a\0b", 10));
+  refusal("http://app/a b");
+  refusal("http://app/a\r\nX: y");
+  refusal("http://app\t");
+  refusal(" http://app");
+  refusal("http://" + std::string(64, 'a'));
+  std::string long_name = "a";
+  while (long_name.size() <= 253) long_name += ".a";
+  refusal("http://" + long_name);
+  refusal("http://app/\x7f");
+  refusal("");
+}
+
+TEST_CASE("a URL that was read and shown reads the same again, whatever the bytes") {
+  constexpr std::string_view letters = "aZ09.-_:/@?#[]%2 \t\\~$&,;=+\x80";
+  std::mt19937 random(7);
+  int taken = 0;
+  for (int i = 0; i < 50000; ++i) {
+    std::string text = i % 2 ? "http://a" : "icap://a";
+    for (auto n = random() % 9; n > 0; --n) text += letters[random() % letters.size()];
+    url first, second;
+    std::string why;
+    if (!parse_url(text, first, why)) {
+      CHECK_FALSE(why.empty());
+      continue;
+    }
+    ++taken;
+    INFO(text);
+    CHECK(first.port > 0);
+    CHECK_FALSE(first.host.empty());
+    REQUIRE(parse_url(first.to_string(), second, why));
+    CHECK(second == first);
+  }
+  CHECK(taken > 1000);
+}
+
+TEST_CASE("endpoints are HOST:PORT") {
+  CHECK(endpoint_text("0.0.0.0:8080") == "0.0.0.0:8080");
+  CHECK(endpoint_text("[::]:0") == "[::]:0");
+  CHECK(endpoint_text("localhost:65535") == "localhost:65535");
+  for (auto text : {"", "8080", ":8080", "localhost", "localhost:", "localhost:65536", "::1:80",
+                    "[::1]80", "[::1]", "[]:80", "a b:80", "*:80", "http://x:80", "unix:/run/x",
+                    "1.2.3.4.5:80", "[1.2.3.4]:80", "a:80 ", "a:-1"}) {
+    INFO(text);
+    CHECK(contains(endpoint_text(text), "refused: "));
+  }
+}
+
+TEST_CASE("passwords in URLs are not shown") {
+  CHECK(without_user_info("http://u:secret@h/p@q") == "http://-@h/p@q");
+  CHECK(without_user_info("http://u:se@cret@h") == "http://-@h");
+  CHECK(without_user_info("http://h/p?a=b@c") == "http://h/p?a=b@c");
+  CHECK(without_user_info("/p@q") == "/p@q");
+}
