@@ -139,7 +139,6 @@ void server::impl::open_admin() {
 }
 
 int server::impl::run() {
-  std::signal(SIGPIPE, SIG_IGN);  // a client that goes away during sendfile is an error, not an end
   signals_.add(SIGTERM);
   signals_.add(SIGINT);
   await_signal();
