@@ -80,6 +80,10 @@ task<void> transaction::scan() {
   request.request_id = request_id_;
   report_ = co_await resources_.scanners.respmod(request, *intake_, adapted_);
   scan_time_ = clock::now() - began;
+  // A version that can't be delivered as it should be is no answer; a detection stays one all the same.
+  scanner_response_usable_ = parse_scanner_response();
+  if (report_.outcome && report_.outcome->kind == icap::verdict::adapted && !scanner_response_usable_)
+    report_.outcome = errc::icap_answer_invalid;
 
   auto& m = resources_.metrics;
   m.scan_seconds.observe(std::chrono::duration<double>(scan_time_).count());
@@ -125,26 +129,31 @@ task<errc> transaction::send_adapted() { co_return co_await send_scanner_respons
 
 // The scanner's page, or ours where it sent none. Never kept by a cache.
 task<errc> transaction::send_blocked() {
-  if (report_.answer.http_head.empty()) {
-    const auto sent = co_await send_page(http::block_page(request_id_));
-    co_return sent == errc::complete ? errc::blocked : sent;
-  }
-  const auto sent = co_await send_scanner_response(true);
+  errc sent;
+  if (scanner_response_usable_)
+    sent = co_await send_scanner_response(true);
+  else
+    sent = co_await send_page(http::block_page(request_id_));
   co_return sent == errc::complete ? errc::blocked : sent;
 }
 
+// A body that is shorter or longer than its head says is not what the scanner meant to deliver.
+bool transaction::parse_scanner_response() {
+  auto& head = scanner_response_;
+  if (http::parse_response(report_.answer.http_head, request_.is_head(), head) != errc::complete)
+    return false;
+  const bool bodyless = head.framing == http::body_framing::none;
+  if (bodyless && adapted_.size() > 0) return false;
+  const bool counted = head.framing == http::body_framing::length;
+  return !head.is_interim() && (!counted || head.content_length == adapted_.size());
+}
+
 task<errc> transaction::send_scanner_response(bool no_store) {
-  http::response_head head;
-  const auto parsed = http::parse_response(report_.answer.http_head, request_.is_head(), head);
-  const bool whole = head.framing != http::body_framing::length ||
-                     head.content_length == adapted_.size();
-  if (parsed != errc::complete || head.is_interim() || !whole)
-    co_return co_await fail(errc::icap_answer_invalid);
   http::client_response to;
   to.no_store = no_store;
-  if (head.status != 204 && head.status != 304)
+  if (scanner_response_.status != 204 && scanner_response_.status != 304)
     to.body = {http::outgoing_body::kind::length, adapted_.size()};
-  const auto reason = co_await send_head_and_spool(head, to, adapted_);
+  const auto reason = co_await send_head_and_spool(scanner_response_, to, adapted_);
   if (intake_->ended()) give_origin_back();
   co_return reason;
 }
@@ -183,12 +192,11 @@ task<errc> transaction::send_head_and_spool(const http::response_head& head,
   std::string wire;
   http::append_client_response(wire, head, to);
   status_ = head.status;
-  std::uint64_t at = 0;
-  std::string_view before = wire;
   // With the chunked coding, what is spooled goes as one chunk.
   const bool chunk = to.body.framing == kind::chunked && body.size() > 0;
   if (chunk) wire.append(chunk_size_line(body.size()).view());
-  before = wire;
+  std::string_view before = wire;
+  std::uint64_t at = 0;
   do {
     const_buffers out;
     out.push(before);

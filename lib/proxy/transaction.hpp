@@ -40,6 +40,7 @@ class transaction {
 
   // --- and what they need
   bool may_keep_alive() const;
+  bool parse_scanner_response();
   task<errc> send_scanner_response(bool no_store);
   task<errc> send_head_and_spool(const http::response_head& head, http::client_response to,
                                  body_spool& body);
@@ -67,6 +68,8 @@ class transaction {
   body_spool adapted_;
   std::optional<body_intake> intake_;
   scan_report report_;
+  http::response_head scanner_response_;   // of report_.answer
+  bool scanner_response_usable_ = false;
 
   // --- what the access line tells
   access_verdict verdict_ = access_verdict::none;
