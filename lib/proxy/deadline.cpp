@@ -24,7 +24,10 @@ void deadlines::start() {
   arm();
 }
 
-void deadlines::stop() { timer_.cancel(); }
+void deadlines::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
 
 void deadlines::expire_all() {
   given_up_ = true;
@@ -34,7 +37,8 @@ void deadlines::expire_all() {
 void deadlines::arm() {
   timer_.expires_after(tick);
   timer_.async_wait([this](const boost::system::error_code& ec) {
-    if (ec) return;
+    // A tick that had fired when the timer was cancelled still comes as a success.
+    if (ec || stopped_) return;
     now_ = clock::now();
     look();
     on_tick_();

@@ -70,6 +70,7 @@ class deadlines {
   clock::time_point now_ = clock::now();
   list all_;
   bool given_up_ = false;
+  bool stopped_ = false;
 };
 
 }  // namespace icapgate::proxy

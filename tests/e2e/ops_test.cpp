@@ -1,4 +1,5 @@
 // What the person who runs it has to do with: start, end, health, numbers, log.
+#include "kit/lab.hpp"
 #include "kit/stage.hpp"
 
 #include "catch.hpp"
@@ -340,4 +341,31 @@ TEST_CASE("ops: flags beat the environment and that beats the file") {
   stage on(settings);
   on.origin.when("/a", {.body = "a body"});
   CHECK(on.get("/a").status == 503);
+}
+
+TEST_CASE("ops: the embedded scanner finds EICAR and says what it is not") {
+  origin_peer origin;
+  origin.when("/eicar.com", {.fields = {{"ETag", "\"1\""}}, .body = eicar()});
+  origin.when("/late", {.body = noise(500'000) + eicar(), .form = framing::chunked});
+  origin.when("/clean", {.fields = {{"ETag", "\"2\""}}, .body = noise(3'000'000)});
+  gate icapgate({.origin = origin.port(), .more = {"--icap", "embedded:"}});
+  CHECK(lower(icapgate.output()).find("not an antivirus") != std::string::npos);
+  http_client client(icapgate.port());
+  for (const auto target : {"/eicar.com", "/late"}) {
+    const auto got = client.get(target);
+    CHECK(got.status == 403);
+    CHECK_FALSE(has(got.fields(), "ETag"));
+    CHECK(got.body.find(eicar()) == std::string::npos);
+  }
+  const auto clean = client.get("/clean");
+  CHECK(clean.status == 200);
+  CHECK(value(clean.fields(), "ETag") == "\"2\"");
+  CHECK(difference(clean.body, noise(3'000'000)) == "");
+  CHECK(icapgate.finish() == "");
+}
+
+TEST_CASE("ops: the demo plays itself and agrees with what it expects") {
+  const auto [status, output] = run_icapgate({"demo", "--once"});
+  INFO(output);
+  CHECK(status == 0);
 }

@@ -3,6 +3,8 @@
 
 #include "catch.hpp"
 
+#include <algorithm>
+#include <map>
 #include <random>
 #include <set>
 
@@ -143,4 +145,46 @@ TEST_CASE("pool: more clients than connections to the scanner wait for their tur
   std::set<int> connections;
   for (const auto& scan : on.scanner.scans()) connections.insert(scan.connection);
   CHECK(connections.size() <= 2);
+}
+
+TEST_CASE("pool: with one of two scanners dead the other one serves") {
+  const reserved_port nobody;
+  icap_peer living;
+  stage on({.scanners = {nobody.number(), living.port()}});
+  auto client = on.client();
+  for (int i = 0; i < 5; ++i) {
+    on.origin.when(target(i), {.body = body_of(i)});
+    const auto got = client.get(target(i));
+    CHECK(got.status == 200);
+    CHECK(difference(got.body, body_of(i)) == "");
+  }
+  CHECK(living.scans().size() == 5);
+}
+
+TEST_CASE("pool: an origin that closes idle connections costs no client an error") {
+  stage on;
+  std::map<int, int> served;
+  on.origin.when("/a", [&](connection& to, const origin_request& request) {
+    if (served[request.connection]++ > 0) return to.close();
+    to.write(response_text{.body = "a body"}.wire());
+  });
+  auto client = on.client();
+  for (int i = 0; i < 50; ++i) {
+    const auto got = client.get("/a");
+    CHECK(got.status == 200);
+    CHECK(got.body == "a body");
+  }
+}
+
+TEST_CASE("pool: a request that is not idempotent is never sent twice") {
+  stage on;
+  on.origin.when("/a", {.body = "a body"});
+  on.origin.when("/order", [](connection& to, const origin_request&) { to.close(); });
+  auto client = on.client();
+  CHECK(client.get("/a").status == 200);
+  const auto got = client.request("POST", "/order", {{"Content-Length", "1"}}, "1");
+  CHECK(got.status == 502);
+  const auto asked = on.origin.requests();
+  CHECK(std::count_if(asked.begin(), asked.end(),
+                      [](const auto& request) { return request.target == "/order"; }) == 1);
 }

@@ -28,6 +28,7 @@ inline constexpr auto scanner_idle = "ICAPGATE_SCANNER__TIMEOUT__IDLE";
 inline constexpr auto scanner_after_body = "ICAPGATE_SCANNER__TIMEOUT__AFTER_BODY";
 inline constexpr auto scanner_connections = "ICAPGATE_SCANNER__CONNECTIONS";
 inline constexpr auto spool_memory = "ICAPGATE_POLICY__SPOOL__MEMORY";
+inline constexpr auto spool_dir = "ICAPGATE_POLICY__SPOOL__DIR";
 inline constexpr auto client_head = "ICAPGATE_CLIENT__TIMEOUT__HEAD";
 inline constexpr auto drain = "ICAPGATE_ADMIN__DRAIN_TIMEOUT";
 }  // namespace setting
@@ -58,6 +59,7 @@ class gate {
   // The newest of `count`.
   access_line line(std::size_t count = 1) { return lines(count).at(count - 1); }
   std::string output() const { return process_->output(); }
+  pid_t id() const { return process_->id(); }
 
   void terminate();                                       // SIGTERM
   int wait(std::chrono::milliseconds within = patience);  // exit status
