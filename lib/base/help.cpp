@@ -40,7 +40,7 @@ std::string help_text() {
       "icapgate: a reverse proxy that has an ICAP server scan every response.\n"
       "\n"
       "  icapgate --origin URL --icap URL [options]\n"
-      "  icapgate demo [--once]     see it work: origin, scanner and gateway on loopback\n"
+      "  icapgate demo [--once]     see it work: origin, scanner, gateway on loopback\n"
       "  icapgate help limits       the limits and timeouts\n"
       "\n";
   for (const auto& row : options())
@@ -49,8 +49,8 @@ std::string help_text() {
   out +=
       "\n"
       "Each option is an environment variable too: --log-level is ICAPGATE_LOG_LEVEL;\n"
-      "ICAPGATE_ICAP and ICAPGATE_AVOID_PORT take lists with commas; ICAPGATE_ORIGIN_FILE\n"
-      "names a file to read the value from. Flags beat these, these beat the file.\n"
+      "ICAPGATE_ICAP and ICAPGATE_AVOID_PORT take lists with commas; NAME_FILE in place\n"
+      "of NAME gives a file to read the value from. Flags beat these, these the file.\n"
       "Example: icapgate --origin http://app:3000 --icap icap://scanner:1344/avscan\n";
   return out;
 }

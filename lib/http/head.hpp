@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 #include <boost/beast/http/field.hpp>
 
@@ -39,13 +40,13 @@ struct message_head {
 
 struct request_head : message_head {
   std::string_view method;
-  std::string_view target;          // as received
-  std::string_view host;            // of the target in absolute form, else of the Host field
-  std::string_view origin_form;     // path and query, "*" for OPTIONS *
-  bool expects_continue = false;    // Expect: 100-continue
+  std::string_view target;        // as received
+  std::string_view host;          // of the target in absolute form, else of the Host field
+  std::string_view origin_form;   // path and query, "*" for OPTIONS *
+  bool expects_continue = false;  // Expect: 100-continue
 
   bool is_head() const { return method == "HEAD"; }
-  bool is_idempotent() const;       // RFC 9110 9.2.2
+  bool is_idempotent() const;  // RFC 9110 9.2.2
 };
 
 struct response_head : message_head {
@@ -65,8 +66,7 @@ errc parse_request(std::string_view text, request_head& out);
 // Errors: origin_head_invalid.
 errc parse_response(std::string_view text, bool to_head, response_head& out);
 
-// ASCII case-insensitive equality.
-bool iequals(std::string_view a, std::string_view b);
+using icapgate::iequals;
 
 // Calls `each` with every element of a comma-separated list, blanks removed, empty ones left out.
 template <class F>
@@ -75,7 +75,8 @@ void for_each_token(std::string_view list, F&& each) {
     const auto comma = list.find(',');
     auto token = list.substr(0, comma);
     list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
-    while (!token.empty() && (token.front() == ' ' || token.front() == '\t')) token.remove_prefix(1);
+    while (!token.empty() && (token.front() == ' ' || token.front() == '\t'))
+      token.remove_prefix(1);
     while (!token.empty() && (token.back() == ' ' || token.back() == '\t')) token.remove_suffix(1);
     if (!token.empty()) each(token);
   }

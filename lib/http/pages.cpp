@@ -6,15 +6,44 @@ namespace icapgate::http {
 namespace {
 
 std::string_view reason_phrase(unsigned status) {
-  const auto phrase = boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(status));
+  const auto phrase =
+      boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(status));
   return {phrase.data(), phrase.size()};
 }
 
+// Text as HTML shows it, whatever it holds.
+std::string escaped(std::string_view text) {
+  std::string html;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        html += "&amp;";
+        break;
+      case '<':
+        html += "&lt;";
+        break;
+      case '>':
+        html += "&gt;";
+        break;
+      case '"':
+        html += "&quot;";
+        break;
+      case '\'':
+        html += "&#39;";
+        break;
+      default:
+        html += c;
+    }
+  }
+  return html;
+}
+
 std::string body_of(const page& content) {
+  const auto title = escaped(content.title);
   std::string body = "<!doctype html>\n<html lang=\"en\"><head><title>";
-  body.append(content.title).append("</title></head>\n<body><h1>").append(content.title);
-  body.append("</h1>\n<p>").append(content.text).append("</p>\n<p>Request id: <code>");
-  body.append(content.request_id).append("</code></p></body></html>\n");
+  body.append(title).append("</title></head>\n<body><h1>").append(title);
+  body.append("</h1>\n<p>").append(escaped(content.text)).append("</p>\n<p>Request id: <code>");
+  body.append(escaped(content.request_id)).append("</code></p></body></html>\n");
   return body;
 }
 
@@ -43,9 +72,10 @@ page error_page(errc reason, std::string_view request_id) {
       break;
     case 503:
       content.title = "Not available now";
-      content.text =
-          "The content could not be checked for malware, so it was not delivered. Please try again "
-          "in a moment.";
+      content.text = reason == errc::gateway_draining
+                         ? "This gateway is being restarted. Please try again in a moment."
+                         : "The content could not be checked for malware, so it was not delivered. "
+                           "Please try again in a moment.";
       content.retry_after = true;
       break;
     case 504:

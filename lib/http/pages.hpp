@@ -12,10 +12,10 @@ struct page {
   unsigned status;
   std::string_view title;       // a few words
   std::string_view text;        // one sentence; what the reader can do
-  std::string_view request_id;
+  std::string_view request_id;  // of the gateway's own making: it goes into a field, too
   bool retry_after = false;     // tells when to come again
   bool keep_alive = true;
-  bool to_head = false;         // answers a HEAD request: the head alone
+  bool to_head = false;  // answers a HEAD request: the head alone
 };
 
 // Appends the whole response: never stored by a cache, never sniffed.

@@ -1,7 +1,6 @@
 #include "http/head.hpp"
 
 #include <boost/beast/core/error.hpp>
-#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 
@@ -14,7 +13,9 @@ namespace {
 
 namespace beast = boost::beast;
 
-std::string_view view(beast::string_view s) { return {s.data(), s.size()}; }
+std::string_view view(beast::string_view s) {
+  return {s.data(), s.size()};
+}
 
 // Beast's parser as a head parser: it tells each element as a view into the text. Nothing is stored
 // but views, so no field costs an allocation.
@@ -30,6 +31,10 @@ class head_parser : public beast::http::basic_parser<is_request> {
   }
 
   beast::error_code parse() {
+    // RFC 9112 5.2: a folded line may be refused. Beast would join its parts in a buffer of its
+    // own.
+    for (const std::string_view fold : {"\r\n ", "\r\n\t"})
+      if (text_.find(fold) != std::string_view::npos) return beast::http::error::bad_obs_fold;
     beast::error_code ec;
     const auto used = this->put(boost::asio::const_buffer(text_.data(), text_.size()), ec);
     if (!ec && used != text_.size()) ec = beast::http::error::unexpected_body;
@@ -56,12 +61,7 @@ class head_parser : public beast::http::basic_parser<is_request> {
   }
 
   void on_field_impl(beast::http::field id, beast::string_view name, beast::string_view value,
-                     beast::error_code& ec) override {
-    // A folded value was joined in the parser's own buffer, which is gone when the next field comes.
-    // RFC 9112 5.2: a folded line may be refused.
-    const auto* begin = value.data();
-    if (!value.empty() && (begin < text_.data() || begin >= text_.data() + text_.size()))
-      ec = beast::http::error::bad_obs_fold;
+                     beast::error_code&) override {
     out_.fields.push_back({id, view(name), view(value)});
   }
 
@@ -133,38 +133,69 @@ void set_framing(message_head& head, const framing_fields& found, body_framing o
   }
 }
 
-// RFC 3986 authority without user information: enough to keep it on one line and in one place.
-bool is_host(std::string_view host) {
-  return !host.empty() && std::all_of(host.begin(), host.end(), [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("-._~%!$&'()*+,;=:[]").find(c) != std::string_view::npos;
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+bool is_made_of(std::string_view text, std::string_view others) {
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    const char low = ascii_lower(c);
+    return is_digit(c) || (low >= 'a' && low <= 'z') || others.find(c) != std::string_view::npos;
   });
 }
 
-// RFC 9112 3.2: splits the target and finds the one host that is meant.
-bool read_target(request_head& head) {
-  const field* host = nullptr;
-  for (const auto& f : head.fields) {
-    if (f.id != field_id::host) continue;
-    if (host) return false;
-    host = &f;
+// RFC 9110 7.2: uri-host [ ":" port ], with a host and without user information.
+bool is_host(std::string_view text) {
+  const bool literal = text.starts_with('[');
+  const auto end = std::min(text.size(), text.find(literal ? ']' : ':'));
+  const auto name = text.substr(literal, end - literal);
+  auto port = text.substr(end);
+  if (literal) {
+    if (port.empty()) return false;
+    port.remove_prefix(1);
   }
-  if (!host && head.version >= 11) return false;
-  if (host) head.host = host->value;
+  if (name.empty() || !is_made_of(name, literal ? ".:" : "-._~%!$&'()*+,;=")) return false;
+  return port.empty() ||
+         (port.front() == ':' && std::all_of(port.begin() + 1, port.end(), is_digit));
+}
+
+// RFC 9112 3.2: exactly one valid Host; version 1.0 may do without.
+bool read_host(request_head& head) {
+  const bool optional = head.version < 11;
+  const auto is_host_field = [](const field& f) { return f.id == field_id::host; };
+  const auto count = std::count_if(head.fields.begin(), head.fields.end(), is_host_field);
+  if (count != 1) return count == 0 && optional;
+  head.host = head.find(field_id::host)->value;
+  return head.host.empty() ? optional : is_host(head.host);
+}
+
+// RFC 9112 3.2: splits the target; the host of an absolute one takes the place of the Host field.
+bool read_target(request_head& head) {
   auto target = head.target;
-  if (target.empty() || head.method == "CONNECT") return false;
+  // A fragment is no part of a target: what is behind it would be read in two ways.
+  if (target.find('#') != std::string_view::npos || head.method == "CONNECT") return false;
   if (target.front() == '/' || (target == "*" && head.method == "OPTIONS")) {
     head.origin_form = target;
-  } else {
-    constexpr std::string_view scheme = "http://";
-    if (target.size() <= scheme.size() || !iequals(target.substr(0, scheme.size()), scheme))
-      return false;
-    target.remove_prefix(scheme.size());
-    const auto path = target.find_first_of("/?");
-    head.host = target.substr(0, path);
-    head.origin_form = path == std::string_view::npos ? std::string_view("/") : target.substr(path);
-    if (head.origin_form.front() != '/') return false;
+    return true;
   }
-  return head.host.empty() ? head.version < 11 : is_host(head.host);
+  constexpr std::string_view scheme = "http://";
+  if (!iequals(target.substr(0, scheme.size()), scheme)) return false;
+  target.remove_prefix(scheme.size());
+  const auto path = std::min(target.size(), target.find_first_of("/?"));
+  head.host = target.substr(0, path);
+  head.origin_form = target.substr(path);
+  // RFC 9112 3.2.1, 3.2.4: an empty path stands for the root, or for the server as a whole.
+  if (head.origin_form.empty()) head.origin_form = head.method == "OPTIONS" ? "*" : "/";
+  return head.origin_form.front() != '?' && is_host(head.host);
+}
+
+// Beast tells of a bad version wherever a request line goes wrong behind its target.
+bool asks_for_other_version(std::string_view text) {
+  const auto line = text.substr(0, text.find("\r\n"));
+  const auto version = line.substr(line.rfind(' ') + 1);
+  return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) &&
+         version[6] == '.' && is_digit(version[7]) && version != "HTTP/1.1" &&
+         version != "HTTP/1.0";
 }
 
 // Keeps the capacity of the list: a connection parses one head after the other.
@@ -177,10 +208,6 @@ void clear(Head& head) {
 }
 
 }  // namespace
-
-bool iequals(std::string_view a, std::string_view b) {
-  return beast::iequals(beast::string_view(a.data(), a.size()), beast::string_view(b.data(), b.size()));
-}
 
 const field* message_head::find(field_id id) const {
   const auto at = std::find_if(fields.begin(), fields.end(), [&](auto& f) { return f.id == id; });
@@ -196,11 +223,11 @@ errc parse_request(std::string_view text, request_head& out) {
   clear(out);
   head_parser<true> parser(text, out);
   if (const auto ec = parser.parse()) {
-    const bool version = ec == beast::http::error::bad_version;
+    const bool version = ec == beast::http::error::bad_version && asks_for_other_version(text);
     return version ? errc::client_version_unsupported : errc::client_head_invalid;
   }
   const auto framing = read_framing(out);
-  if (!framing || !read_target(out)) return errc::client_head_invalid;
+  if (!framing || !read_host(out) || !read_target(out)) return errc::client_head_invalid;
   set_framing(out, *framing, body_framing::none);
   out.keep_alive = allows_keep_alive(out);
   const auto* expect = out.find(field_id::expect);

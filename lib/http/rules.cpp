@@ -43,9 +43,16 @@ bool is_well_known(const field& f) {
 
 // Connection must not take away what the message means or where it goes.
 bool is_protected(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> names{
-      "content-length", "host", "content-type", "content-encoding", "cache-control", "authorization"};
+  static constexpr std::array<std::string_view, 6> names{"content-length", "host",
+                                                         "content-type",   "content-encoding",
+                                                         "cache-control",  "authorization"};
   return std::any_of(names.begin(), names.end(), [&](auto n) { return iequals(n, name); });
+}
+
+bool iless(std::string_view a, std::string_view b) {
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return ascii_lower(x) < ascii_lower(y);
+  });
 }
 
 void append_status_line(std::string& wire, const response_head& head) {
@@ -54,13 +61,14 @@ void append_status_line(std::string& wire, const response_head& head) {
   wire.append(" ").append(head.reason).append(crlf);
 }
 
-void append_framing(std::string& wire, const outgoing_body& body) {
+// RFC 9112 6.1, 6.2: a 204 is never framed.
+void append_framing(std::string& wire, const response_head& head, const outgoing_body& body) {
+  if (head.status == 204) return;
   if (body.framing == outgoing_body::kind::length) append_length(wire, body.length);
-  if (body.framing == outgoing_body::kind::chunked)
-    wire.append("Transfer-Encoding: chunked\r\n");
+  if (body.framing == outgoing_body::kind::chunked) wire.append("Transfer-Encoding: chunked\r\n");
 }
 
-// A Content-Length of the head that goes on is replaced in its place, or dropped.
+// Where the body is framed anew, the length that the head told is dropped.
 bool keeps_length(const outgoing_body& body, const response_head& head) {
   return body.framing == outgoing_body::kind::unchanged && head.status != 204;
 }
@@ -75,11 +83,13 @@ hop_by_hop::hop_by_hop(const message_head& head) {
       if (!option && !is_protected(token)) nominated_.push_back(token);
     });
   }
+  // A head can hold thousands of each: never every field against every nomination.
+  std::sort(nominated_.begin(), nominated_.end(), iless);
 }
 
 bool hop_by_hop::contains(const field& f) const {
-  return is_well_known(f) || std::any_of(nominated_.begin(), nominated_.end(),
-                                         [&](auto n) { return iequals(n, f.name); });
+  return is_well_known(f) ||
+         std::binary_search(nominated_.begin(), nominated_.end(), f.name, iless);
 }
 
 void append_origin_request(std::string& wire, const request_head& head) {
@@ -122,7 +132,7 @@ void append_client_response(std::string& wire, const response_head& head,
     if (f.id == field_id::cache_control && to.no_store) continue;
     append_field(wire, f.name, f.value);
   }
-  append_framing(wire, to.body);
+  append_framing(wire, head, to.body);
   if (to.no_store) append_field(wire, "Cache-Control", "no-store");
   if (!to.keep_alive)
     wire.append("Connection: close\r\n");

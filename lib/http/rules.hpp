@@ -19,14 +19,14 @@ class hop_by_hop {
   bool contains(const field& f) const;
 
  private:
-  std::vector<std::string_view> nominated_;  // by Connection, beyond the well-known ones
+  std::vector<std::string_view> nominated_;  // by Connection, beyond the well-known ones; sorted
 };
 
 // How a body is delimited on its way out.
 struct outgoing_body {
   enum class kind {
-    unchanged,    // the head's own Content-Length stands, or there is no body
-    length,       // `length` bytes, whatever the head said
+    unchanged,  // the head's own Content-Length stands, or there is no body
+    length,     // `length` bytes, whatever the head said
     chunked,
     until_close,
   };
@@ -40,19 +40,21 @@ void append_origin_request(std::string& wire, const request_head& head);
 // Appends the request as the scanner sees it: absolute form, no hop-by-hop fields.
 void append_scanner_request(std::string& wire, const request_head& head);
 
-// Appends the response as the scanner sees it: no hop-by-hop fields, no body framing but a known length.
+// Appends the response as the scanner sees it: no hop-by-hop fields, no body framing but a known
+// length.
 void append_scanner_response(std::string& wire, const response_head& head);
 
 // What the client's connection needs to know beside the origin's fields.
 struct client_response {
   outgoing_body body;
-  bool keep_alive = true;      // false: Connection: close is added
+  bool keep_alive = true;  // false: Connection: close is added
   unsigned client_version = 11;
-  bool no_store = false;       // Cache-Control is replaced: a block page must not be kept by a cache
+  bool no_store = false;  // Cache-Control is replaced: a block page must not be kept by a cache
 };
 
 // Appends the response as the client gets it.
-void append_client_response(std::string& wire, const response_head& head, const client_response& to);
+void append_client_response(std::string& wire, const response_head& head,
+                            const client_response& to);
 
 // An interim response to the client.
 inline constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n\r\n";

@@ -5,7 +5,7 @@ namespace icapgate::proxy {
 deadline::deadline(deadlines& all) : all_(all) { all.all_.push_back(*this); }
 
 void deadline::expires_after(milliseconds time) {
-  if (all_.given_up_) return;
+  if (all_.given_up_) return expire_now();
   expired_ = false;
   at_ = time.count() == 0 ? clock::time_point::max() : all_.now_ + time + deadlines::tick;
 }

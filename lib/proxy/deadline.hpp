@@ -23,7 +23,7 @@ class deadline : public boost::intrusive::list_base_hook<
   deadline(const deadline&) = delete;
   deadline& operator=(const deadline&) = delete;
 
-  // From now on; up to a tenth of a second late. Zero: never.
+  // From now on; up to two ticks late. Zero: never.
   void expires_after(milliseconds time);
   // As if the time had come.
   void expire_now();

@@ -12,10 +12,14 @@ constexpr std::string_view end_of_head = "\r\n\r\n";
 
 body_status to_body_status(io_status status) {
   switch (status) {
-    case io_status::ok: return body_status::data;
-    case io_status::would_block: return body_status::would_block;
-    case io_status::eof: return body_status::eof;
-    default: return body_status::reset;
+    case io_status::ok:
+      return body_status::data;
+    case io_status::would_block:
+      return body_status::would_block;
+    case io_status::eof:
+      return body_status::eof;
+    default:
+      return body_status::reset;
   }
 }
 
@@ -34,12 +38,12 @@ void http_reader::flat_buffer::grow(std::size_t capacity, std::size_t used) {
 
 void http_reader::flat_buffer::release() {
   small_ = {};
-  large_ = {};
+  large_ = std::vector<char>();  // plain {} would assign no elements and keep the capacity
 }
 
 http_reader::head_status http_reader::try_read_head() {
   for (;;) {
-    skip_blank_lines();
+    if (!skip_blank_lines()) return head_status::too_large;
     const auto from = searched_ > 3 ? searched_ - 3 : 0;
     const auto end = pending_.find(end_of_head, from);
     if (end != std::string_view::npos) {
@@ -61,19 +65,23 @@ http_reader::head_status http_reader::try_read_head() {
   }
 }
 
-// While a head is incomplete, what is pending starts at the buffer's front.
-void http_reader::skip_blank_lines() {
-  if (searched_ > 0 || !pending_.starts_with("\r\n")) return;
+// While a head is incomplete, what is pending starts at the buffer's front. False: a peer that
+// sends nothing but blank lines would keep the worker busy for ever.
+bool http_reader::skip_blank_lines() {
+  if (!pending_.starts_with("\r\n")) return true;
   auto rest = pending_;
   while (rest.starts_with("\r\n")) rest.remove_prefix(2);
+  skipped_ += pending_.size() - rest.size();
   std::memmove(input_.data(), rest.data(), rest.size());
   pending_ = {input_.data(), rest.size()};
+  searched_ = 0;
+  return skipped_ <= max_head_;
 }
 
 bool http_reader::make_room() {
   input_.acquire(blocks_);
+  if (pending_.size() >= max_head_) return false;
   if (pending_.size() < input_.capacity()) return true;
-  if (input_.capacity() >= max_head_) return false;
   const auto used = pending_.size();
   input_.grow(std::min(input_.capacity() * 4, max_head_), used);
   pending_ = {input_.data(), used};
@@ -150,8 +158,7 @@ http_reader::body_result http_reader::read_chunked(const mutable_buffers& into) 
 }
 
 void http_reader::finish_message() {
-  head_size_ = 0;
-  searched_ = 0;
+  head_size_ = searched_ = skipped_ = 0;
   if (pending_.empty()) {
     input_.release();
     pending_ = {};

@@ -13,8 +13,8 @@
 
 namespace icapgate::proxy {
 
-// Worker thread only; owned by a connection together with its stream. Holds no memory between messages
-// unless the peer sent ahead.
+// Worker thread only; owned by a connection together with its stream. Holds no memory between
+// messages unless the peer sent ahead.
 class http_reader {
  public:
   // `max_head`: bytes of one head, start line to empty line.
@@ -53,7 +53,7 @@ class http_reader {
 
  private:
   bool make_room();
-  void skip_blank_lines();
+  bool skip_blank_lines();
   body_result read_plain(mutable_buffers into);
   body_result read_chunked(const mutable_buffers& into);
 
@@ -61,7 +61,8 @@ class http_reader {
   block_pool& blocks_;
   std::size_t max_head_;
 
-  // A head, and behind it what came with it. Views into it are handed out, so it moves only between heads.
+  // A head, and behind it what came with it. Views into it are handed out, so it moves only between
+  // heads.
   class flat_buffer {
    public:
     char* data() { return large_.empty() ? small_.data() : large_.data(); }
@@ -82,9 +83,10 @@ class http_reader {
   };
 
   flat_buffer input_;
-  block scratch_;                // chunked bytes on their way through the decoder
-  std::string_view pending_;     // received and not used yet; in input_ or scratch_
-  std::size_t searched_ = 0;     // bytes of pending_ that hold no end of a head
+  block scratch_;             // chunked bytes on their way through the decoder
+  std::string_view pending_;  // received and not used yet; in input_ or scratch_
+  std::size_t searched_ = 0;  // bytes of pending_ that hold no end of a head
+  std::size_t skipped_ = 0;   // bytes of blank lines before the head
   std::size_t head_size_ = 0;
 
   http::body_framing framing_ = http::body_framing::none;

@@ -7,6 +7,7 @@ origin_client::origin_client(asio::io_context& context, deadlines& all, block_po
     : settings_(settings),
       blocks_(blocks),
       metrics_(metrics),
+      authority_(settings.origin.authority()),
       connector_(context, all, settings.origin.host, settings.origin.port,
                  settings.origin_limits.connect,
                  {errc::origin_resolve_failed, errc::origin_connect_refused,

@@ -35,6 +35,7 @@ class origin_client {
   void give_back(std::unique_ptr<origin_connection> connection);
 
   std::uint16_t port() const { return settings_.origin.port; }
+  const std::string& authority() const { return authority_; }
   void reap() { pool_.reap(); }
   void clear() { pool_.clear(); }
 
@@ -42,6 +43,7 @@ class origin_client {
   const config& settings_;
   block_pool& blocks_;
   worker_metrics& metrics_;
+  std::string authority_;
   connector connector_;
   idle_pool<origin_connection> pool_;
 };

@@ -58,11 +58,12 @@ task<errc> session::read_request() {
 }
 
 errc session::parse_request(http_reader::head_status status) {
-  switch (status) {
-    case http_reader::head_status::complete: return http::parse_request(reader_.head(), request_);
-    case http_reader::head_status::too_large: return errc::client_head_too_large;
-    default: return errc::client_closed;
-  }
+  if (status == http_reader::head_status::too_large) return errc::client_head_too_large;
+  if (status != http_reader::head_status::complete) return errc::client_closed;
+  const auto parsed = http::parse_request(reader_.head(), request_);
+  // An HTTP/1.0 client may not say which host it means; the origin has to be told one.
+  if (request_.host.empty()) request_.host = resources_.origin.authority();
+  return parsed;
 }
 
 // True: the connection may carry another request.

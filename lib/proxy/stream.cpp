@@ -30,6 +30,7 @@ task<boost::system::error_code> stream::connect(const socket_type::endpoint_type
   socket_.open(peer.protocol(), ec);
   if (!ec) socket_.non_blocking(true, ec);
   if (ec) co_return ec;
+  if (expired()) co_return make_error_code(asio::error::timed_out);
   co_await socket_.async_connect(peer, asio::redirect_error(asio::use_awaitable, ec));
   if (expired()) co_return make_error_code(asio::error::timed_out);
   // Heads are small and latency counts; a unix socket refuses the option, which is fine.
