@@ -17,9 +17,13 @@ sigset_t hangup() {
 
 }  // namespace
 
-log_rotation::log_rotation(access_log& log) : log_(log) {
+void log_rotation::block_signal() {
   const sigset_t set = hangup();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+log_rotation::log_rotation(access_log& log) : log_(log) {
+  const sigset_t set = hangup();
   waiter_ = std::thread([this, set] {
     int number = 0;
     while (sigwait(&set, &number) == 0 && !stopping_) {

@@ -8,10 +8,13 @@
 
 namespace icapgate {
 
-// Blocks SIGHUP for the calling thread and those it starts later, and waits for it in a thread of
-// its own. Make it before any other thread.
+// Waits for SIGHUP in a thread of its own.
 class log_rotation {
  public:
+  // Keeps SIGHUP from the calling thread and those that it starts later. To be called before any
+  // other thread exists: one that takes the signal would end the program.
+  static void block_signal();
+
   explicit log_rotation(access_log& log);
   ~log_rotation();
 

@@ -81,6 +81,7 @@ int serve(const command_line& line) {
   all.problems.insert(all.problems.begin(), line.problems.begin(), line.problems.end());
   if (!all.problems.empty()) return refuse(all.problems);
   log::set_up(all.values.log_level);
+  log_rotation::block_signal();
   std::optional<access_log> access;
   try {
     access.emplace(all.values.access_log);

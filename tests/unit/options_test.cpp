@@ -39,7 +39,7 @@ void check_lines(const std::string& text, std::size_t most) {
   std::size_t count = 0;
   for (std::string line; std::getline(lines, line); ++count) {
     INFO(line);
-    CHECK(line.size() <= 82);
+    CHECK(line.size() <= 80);
   }
   CHECK(count <= most);
 }
