@@ -282,7 +282,7 @@ TEST_CASE("a list given at a higher level replaces the lower one") {
             .values.embedded_scanner == false);
 }
 
-TEST_CASE("--config beats ICAPGATE_CONFIG, and the other file is not read") {
+TEST_CASE("The flag --config beats ICAPGATE_CONFIG, and the other file is not read") {
   const folder here;
   const auto file = here.file("f.toml", "workers = 2\n");
   const auto loaded =

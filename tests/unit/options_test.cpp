@@ -175,7 +175,7 @@ TEST_CASE("the nearest name is found, a far one is not") {
   CHECK(nearest("", names).empty());
 }
 
-TEST_CASE("--help fits a screen and names every flag") {
+TEST_CASE("The text of --help fits a screen and names every flag") {
   const auto text = help_text();
   check_lines(text, 24);
   for (const auto& r : options()) CHECK(contains(text, r.flag));
