@@ -63,9 +63,9 @@ TEST_CASE("avoid port: a body that breaks off is cut at the client too") {
 }
 
 TEST_CASE("avoid port: an event stream arrives while it goes on") {
+  happening seen;
   origin_peer origin;
   stage on({.origin = origin.port(), .avoid_ports = {origin.port()}});
-  happening seen;
   origin.when("/events", [&](connection& to, const origin_request&) {
     to.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
     seen.wait();

@@ -67,7 +67,6 @@ TEST_CASE("ops: SIGTERM lets a running transfer finish and then ends with status
 }
 
 TEST_CASE("ops: SIGTERM finishes an upload that goes on") {
-  happening begun;
   stage on;
   on.origin.when("/up", {.body = "thanks"});
   auto client = on.client();
@@ -94,8 +93,8 @@ TEST_CASE("ops: SIGTERM does not wait for idle clients") {
 }
 
 TEST_CASE("ops: a transfer beyond the drain limit is cut and the end still comes") {
-  stage on({.env = {{setting::drain, "300ms"}}});
   happening scanned;
+  stage on({.env = {{setting::drain, "300ms"}}});
   on.origin.when("/a", {.body = "a body"});
   on.scanner.play([&](exchange& with) {
     with.body();

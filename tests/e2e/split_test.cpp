@@ -80,7 +80,7 @@ TEST_CASE("split: an origin's response cut at every byte") {
                         .wire();
   for (std::size_t position = 1; position < text.size(); ++position) {
     INFO("cut at " << position);
-    on.origin.when("/a", [&](connection& to, const origin_request&) {
+    on.origin.when("/a", [text, position](connection& to, const origin_request&) {
       to.write(std::string_view(text).substr(0, position));
       to.wait_taken();
       to.write(std::string_view(text).substr(position));

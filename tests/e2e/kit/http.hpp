@@ -3,7 +3,6 @@
 
 #include "kit/tcp.hpp"
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>

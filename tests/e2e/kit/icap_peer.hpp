@@ -35,13 +35,17 @@ class exchange {
   std::string next();
   // All that is left; returns the whole body.
   const std::string& body();
-  void answer(std::string_view bytes) { wire_.write(bytes); }
+  void answer(std::string_view bytes) {
+    answered_ = true;
+    wire_.write(bytes);
+  }
   connection& wire() { return wire_; }
 
  private:
   connection& wire_;
   scan& record_;
   std::mutex& guard_;
+  bool answered_ = false;
 };
 
 class icap_peer {

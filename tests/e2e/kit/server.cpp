@@ -39,8 +39,8 @@ void server::accept_all() {
       ::close(fd);
       return;
     }
-    auto& guest = guests_.emplace_back(connection(fd), std::thread());
-    guest.thread = std::thread([this, &guest, number] { serve_one(guest.wire, number); });
+    auto& one = visits_.emplace_back(connection(fd), std::thread());
+    one.thread = std::thread([this, &one, number] { serve_one(one.wire, number); });
   }
 }
 
@@ -58,7 +58,7 @@ void server::serve_one(connection& wire, int number) {
 
 int server::connections() const {
   const std::lock_guard lock(mutex_);
-  return static_cast<int>(guests_.size());
+  return static_cast<int>(visits_.size());
 }
 
 std::vector<std::string> server::failures() const {
@@ -77,10 +77,10 @@ void server::stop() {
     if (stopped_) return;
     stopped_ = true;
     listener_.stop();
-    for (auto& guest : guests_) guest.wire.abort();
+    for (auto& one : visits_) one.wire.abort();
   }
   acceptor_.join();
-  for (auto& guest : guests_) guest.thread.join();
+  for (auto& one : visits_) one.thread.join();
 }
 
 }  // namespace e2e

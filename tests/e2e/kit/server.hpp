@@ -43,7 +43,7 @@ class server {
   void stop();
 
  private:
-  struct guest {
+  struct visit {
     connection wire;
     std::thread thread;
   };
@@ -53,7 +53,7 @@ class server {
   handler serve_;
   listener listener_;
   mutable std::mutex mutex_;
-  std::list<guest> guests_;
+  std::list<visit> visits_;
   std::vector<std::string> failures_;
   bool stopped_ = false;
   std::thread acceptor_;

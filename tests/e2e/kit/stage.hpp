@@ -1,4 +1,5 @@
-// Origin, scanner, gateway and a client: what nearly every play begins with. When it is over, the
+// Origin, scanner, gateway and a client: what nearly every play begins with. What its scripts refer
+// to must stand before it in the play, since they run until it is gone. When it is over, the
 // gateway must end well and no peer may have seen a fault of protocol.
 #pragma once
 
