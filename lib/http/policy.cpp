@@ -12,7 +12,9 @@ scan_decision must_scan(const response_head& response, std::uint16_t origin_port
   return avoided ? scan_decision::avoid_port : scan_decision::scan;
 }
 
-bool is_scanner_trouble(errc reason) { return describe(reason).token.starts_with("icap_"); }
+bool is_scanner_trouble(errc reason) {
+  return describe(reason).token.starts_with("icap_");
+}
 
 action decide(const result<icap::judgement>& outcome, bool debug_fallback) {
   if (!outcome) {
@@ -20,9 +22,12 @@ action decide(const result<icap::judgement>& outcome, bool debug_fallback) {
     return fallback ? action::relay : action::fail;
   }
   switch (outcome->kind) {
-    case icap::verdict::clean: return action::relay;
-    case icap::verdict::adapted: return action::adapt;
-    case icap::verdict::blocked: return action::block;
+    case icap::verdict::clean:
+      return action::relay;
+    case icap::verdict::adapted:
+      return action::adapt;
+    case icap::verdict::blocked:
+      return action::block;
   }
   return action::fail;
 }

@@ -27,8 +27,8 @@ enum class action {
   fail,   // an error to the client
 };
 
-// `debug_fallback`: scanner trouble delivers the origin's response instead of an error. Trouble with
-// the origin or the spool is never made up for.
+// `debug_fallback`: scanner trouble delivers the origin's response instead of an error. Trouble
+// with the origin or the spool is never made up for.
 action decide(const result<icap::judgement>& outcome, bool debug_fallback);
 
 // True for reasons that lie with the scanner.

@@ -231,8 +231,8 @@ TEST_CASE("heads: no head that lacks its end or has bytes behind it is taken") {
 
 TEST_CASE("request head: exactly one valid Host, which version 1.0 may leave out") {
   for (const std::string host :
-       {"",       " ",   "a b",     "a,b",  "a/b", "u@a", "a:b", "a:80:80", ":80",  "[::1",  "[]",
-        "[::1]x", "::1", "[g::1]x", "a\"b", "<a>", "a?b", "a#b", "a\\b",    "\xe9", "a:8\t0"}) {
+       {"",       " ",   "a b",     "a/b",  "u@a", "a:b", "a:80:80", ":80",  "[::1", "[]",
+        "[::1]x", "::1", "[g::1]x", "a\"b", "<a>", "a?b", "a#b",     "a\\b", "\xe9", "a:8\t0"}) {
     CAPTURE(host);
     CHECK(parse_request(request("Host: " + host + "\r\n")) == errc::client_head_invalid);
     // RFC 9112 3.2: an absolute target makes a Host field neither valid nor needless.

@@ -3,7 +3,7 @@
 #include "catch.hpp"
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -109,6 +109,12 @@ TEST_CASE("rules: fields that end at this hop go to nobody") {
   CHECK(client_response(text) == "HTTP/1.1 200 OK\r\nX-Stays: 1\r\n\r\n");
 }
 
+TEST_CASE("rules: every nominated field is dropped, in whatever order Connection names them") {
+  CHECK(client_response("HTTP/1.1 200 OK\r\nConnection: z, B,y\r\nConnection: X ,a, c\r\n"
+                        "A: 1\r\nb: 2\r\nC: 3\r\nx: 4\r\nY: 5\r\nZ: 6\r\nD: 7\r\nAB: 8\r\n\r\n") ==
+        "HTTP/1.1 200 OK\r\nD: 7\r\nAB: 8\r\n\r\n");
+}
+
 TEST_CASE("rules: Connection can't take away what a message means or where it goes") {
   const std::string fields =
       "Content-Length: 5\r\ncontent-TYPE: a/b\r\nContent-Encoding: gzip\r\n"
@@ -130,11 +136,11 @@ TEST_CASE(
   for (int i = 0; i < 20000; ++i) text += "x:\r\n";
   const request r(text + "\r\n");
   const http::hop_by_hop dropped(r.head);
-  const auto began = std::chrono::steady_clock::now();
+  const auto began = std::clock();
   CHECK(std::none_of(r.head.fields.begin() + 2, r.head.fields.end(),
                      [&](const auto& f) { return dropped.contains(f); }));
   // One comparison of every pair would take more than this even without a sanitizer.
-  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(1));
+  CHECK(std::clock() - began < CLOCKS_PER_SEC);
 }
 
 TEST_CASE("rules: the client's response has the length that its body will have") {
