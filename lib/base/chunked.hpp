@@ -13,7 +13,8 @@ namespace icapgate {
 // `max_line` bytes, the trailer section at most `max_trailers`.
 //
 // Strict: 1 to 16 hexadecimal digits (no sign, prefix, blank or underscore), a size of at most
-// 2^63-1, CRLF line ends only. Blanks around the ';' of a chunk extension are allowed (RFC 9112 7.1.1).
+// 2^63-1, CRLF line ends only. Blanks around the ';' of a chunk extension are allowed (RFC
+// 9112 7.1.1).
 class chunk_decoder {
  public:
   static constexpr std::size_t max_line = 4096;
@@ -36,8 +37,8 @@ class chunk_decoder {
   // removed. Valid once `complete`.
   std::string_view last_extension() const;
 
-  // The trailer section as received, field lines with their CRLFs, without the empty line. Valid once
-  // `complete`; empty if there was none.
+  // The trailer section as received, field lines with their CRLFs, without the empty line. Valid
+  // once `complete`; empty if there was none.
   std::string_view trailers() const;
 
  private:

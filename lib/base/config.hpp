@@ -21,9 +21,9 @@ struct config {
   std::vector<url> scanners;      // icap://host[:port]/service; "embedded:" is resolved by app/
   bool embedded_scanner = false;  // --icap embedded:
   std::vector<std::string> embedded_sha256;  // lower-case hex: bodies the embedded scanner blocks
-  std::vector<std::uint16_t> avoid_ports;  // responses from these origin ports are not scanned
-  bool debug_fallback = false;             // scanner trouble: deliver the origin's response
-  unsigned workers = 0;                    // 0: one per core
+  std::vector<std::uint16_t> avoid_ports;    // responses from these origin ports are not scanned
+  bool debug_fallback = false;               // scanner trouble: deliver the origin's response
+  unsigned workers = 0;                      // 0: one per core
 
   struct {
     std::chrono::milliseconds header{10'000};    // first byte of a head to its end
@@ -42,9 +42,9 @@ struct config {
     std::chrono::milliseconds progress{30'000};  // no byte accepted or received
     std::chrono::milliseconds verdict{60'000};   // last body byte to the answer's first byte
     std::chrono::milliseconds total{600'000};    // one whole exchange
-    std::chrono::milliseconds idle{50'000};    // a pooled connection's age without use
-    std::size_t connections = 100;             // to all scanners, for the whole process
-    std::chrono::milliseconds acquire{5'000};  // waiting for one of them
+    std::chrono::milliseconds idle{50'000};      // a pooled connection's age without use
+    std::size_t connections = 100;               // to all scanners, for the whole process
+    std::chrono::milliseconds acquire{5'000};    // waiting for one of them
   } icap_limits;
 
   std::size_t spool_memory = 1 << 20;  // bytes of one body kept in memory; the rest goes to a file

@@ -12,9 +12,9 @@ namespace icapgate {
 
 // Named peer, phase, failure. The order is that of the table in error.cpp.
 enum class errc : std::uint8_t {
-  complete,                 // not an error: the whole response was delivered
-  blocked,                  // not an error: the scanner's or our block page was delivered
-  client_closed,            // the client went away before its response was complete
+  complete,       // not an error: the whole response was delivered
+  blocked,        // not an error: the scanner's or our block page was delivered
+  client_closed,  // the client went away before its response was complete
   client_head_timeout,
   client_head_invalid,
   client_head_too_large,
@@ -35,7 +35,8 @@ enum class errc : std::uint8_t {
   origin_head_reset,
   origin_head_invalid,
   origin_head_too_large,
-  origin_upgrade_refused,   // 101 from the origin: there is no protocol behind it that could be scanned
+  origin_upgrade_refused,  // 101 from the origin: there is no protocol behind it that could be
+                           // scanned
   origin_body_timeout,
   origin_body_eof,
   origin_body_reset,
@@ -44,28 +45,28 @@ enum class errc : std::uint8_t {
   icap_connect_refused,
   icap_connect_timeout,
   icap_connect_failed,
-  icap_acquire_timeout,     // no connection became free in time
+  icap_acquire_timeout,  // no connection became free in time
   icap_write_timeout,
   icap_write_failed,
   icap_answer_timeout,
   icap_answer_eof,
   icap_answer_reset,
-  icap_answer_invalid,      // not ICAP, or not what this exchange allows
-  icap_answer_too_large,    // a head over its limit
-  icap_status_busy,         // 503, 506
-  icap_status_error,        // any other 4xx, 5xx
-  icap_status_unexpected,   // a status that proves nothing
-  spool_failed,             // the temporary file could not be written or read
+  icap_answer_invalid,     // not ICAP, or not what this exchange allows
+  icap_answer_too_large,   // a head over its limit
+  icap_status_busy,        // 503, 506
+  icap_status_error,       // any other 4xx, 5xx
+  icap_status_unexpected,  // a status that proves nothing
+  spool_failed,            // the temporary file could not be written or read
   gateway_draining,
   gateway_internal,
 };
 
 struct end_reason {
   errc code;
-  std::string_view token;   // in the access log and in the metric's label
-  unsigned status;          // what the client gets if nothing has been sent yet; 0: no answer is possible
+  std::string_view token;  // in the access log and in the metric's label
+  unsigned status;  // what the client gets if nothing has been sent yet; 0: no answer is possible
   bool is_error;
-  std::string_view text;    // one sentence for a person
+  std::string_view text;  // one sentence for a person
 };
 
 // The table's row. Never fails.
@@ -89,9 +90,14 @@ enum class io_status : std::uint8_t {
 
 // Where in a transaction a stream failed.
 enum class phase : std::uint8_t {
-  client_head, client_body, client_write,
-  origin_write, origin_head, origin_body,
-  icap_write, icap_answer,
+  client_head,
+  client_body,
+  client_write,
+  origin_write,
+  origin_head,
+  origin_body,
+  icap_write,
+  icap_answer,
 };
 
 // The reason that belongs to a stream failure in that phase. `status` is none of ok, would_block.

@@ -97,7 +97,8 @@ MetricFamily scans(const workers& all) {
 
 MetricFamily unscanned(const workers& all) {
   return counter_family("unscanned_total", "Responses delivered without a scan, by reason.")
-      .row(total(all, [](auto& w) -> auto& { return w.unscanned_no_body; }), {{"reason", "no_body"}})
+      .row(total(all, [](auto& w) -> auto& { return w.unscanned_no_body; }),
+           {{"reason", "no_body"}})
       .row(total(all, [](auto& w) -> auto& { return w.unscanned_avoid_port; }),
            {{"reason", "avoid_port"}})
       .row(total(all, [](auto& w) -> auto& { return w.unscanned_fallback; }),
@@ -113,7 +114,9 @@ MetricFamily simple(MetricType type, const workers& all, std::string name, std::
 
 template <class Pick>
 MetricFamily timing(const workers& all, std::string name, std::string help, Pick pick) {
-  return family(MetricType::Histogram, std::move(name), std::move(help)).durations(all, pick).take();
+  return family(MetricType::Histogram, std::move(name), std::move(help))
+      .durations(all, pick)
+      .take();
 }
 
 }  // namespace
@@ -129,7 +132,8 @@ std::string exposition(const workers& all) {
   constexpr auto c = MetricType::Counter;
   constexpr auto g = MetricType::Gauge;
   std::vector<MetricFamily> families;
-  families.push_back(family(g, "build_info", "Always 1.").row(1, {{"version", ICAPGATE_VERSION}}).take());
+  families.push_back(
+      family(g, "build_info", "Always 1.").row(1, {{"version", ICAPGATE_VERSION}}).take());
   families.push_back(by_reason(all));
   families.push_back(by_code(all));
   families.push_back(scans(all));
@@ -139,12 +143,14 @@ std::string exposition(const workers& all) {
   };
   add(c, "http_received_bytes_total", "Request body bytes from clients.",
       [](auto& w) -> auto& { return w.received_bytes; });
-  add(c, "http_sent_bytes_total", "Bytes sent to clients.", [](auto& w) -> auto& { return w.sent_bytes; });
+  add(c, "http_sent_bytes_total", "Bytes sent to clients.",
+      [](auto& w) -> auto& { return w.sent_bytes; });
   add(c, "scanned_bytes_total", "Body bytes that scanners gave a verdict on.",
       [](auto& w) -> auto& { return w.scanned_bytes; });
   add(c, "client_connections_total", "Client connections accepted.",
       [](auto& w) -> auto& { return w.clients_accepted; });
-  add(g, "client_connections", "Client connections now.", [](auto& w) -> auto& { return w.clients_open; });
+  add(g, "client_connections", "Client connections now.",
+      [](auto& w) -> auto& { return w.clients_open; });
   add(g, "http_requests_in_flight", "Transactions now.",
       [](auto& w) -> auto& { return w.transactions_open; });
   add(c, "origin_connects_total", "Connections opened to origins.",

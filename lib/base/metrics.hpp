@@ -1,5 +1,5 @@
-// Counters of one worker. Its own thread writes, the admin thread reads: no lock, no shared cache line
-// between workers.
+// Counters of one worker. Its own thread writes, the admin thread reads: no lock, no shared cache
+// line between workers.
 #pragma once
 
 #include "base/error.hpp"
@@ -33,7 +33,7 @@ class counter {
 class histogram {
  public:
   // Upper bounds in seconds; one more bucket takes the rest.
-  static constexpr std::array bounds{0.005, 0.01, 0.025, 0.05, 0.1, 0.25,  0.5,
+  static constexpr std::array bounds{0.005, 0.01, 0.025, 0.05, 0.1,  0.25, 0.5,
                                      1.0,   2.5,  5.0,   10.0, 30.0, 60.0, 300.0};
 
   void observe(double seconds);
@@ -53,7 +53,7 @@ struct alignas(64) worker_metrics {
   counter clients_accepted, clients_open, transactions_open;
   counter origin_connects, icap_connects, icap_retries, icap_failovers;
   histogram request_seconds, scan_seconds;
-  std::atomic<std::int64_t> heartbeat{0};     // steady clock, nanoseconds, at the last tick
+  std::atomic<std::int64_t> heartbeat{0};  // steady clock, nanoseconds, at the last tick
 };
 
 // The Prometheus text of all workers together.

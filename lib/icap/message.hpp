@@ -13,16 +13,18 @@ namespace icapgate::icap {
 
 // What a RESPMOD request says before its body. Views are the caller's and are only read.
 struct respmod_request {
-  std::string_view uri;            // absolute: icap://host:port/service (RFC 3507 4.2)
-  std::string_view host;           // the Host field's value
-  std::string_view request_head;   // encapsulated req-hdr: start line, fields, empty line; never empty
+  std::string_view uri;   // absolute: icap://host:port/service (RFC 3507 4.2)
+  std::string_view host;  // the Host field's value
+  std::string_view
+      request_head;  // encapsulated req-hdr: start line, fields, empty line; never empty
   std::string_view response_head;  // encapsulated res-hdr: likewise
-  std::string_view request_id;     // sent as X-Request-Id, so that both logs can be joined; may be empty
-  bool has_body = true;            // false: null-body (RFC 3507 4.4.1)
+  std::string_view
+      request_id;        // sent as X-Request-Id, so that both logs can be joined; may be empty
+  bool has_body = true;  // false: null-body (RFC 3507 4.4.1)
 };
 
-// Appends the ICAP head and the encapsulated heads, with exact Encapsulated offsets. `Allow: 204` is
-// always sent: the gateway holds the body until the verdict (RFC 3507 4.6).
+// Appends the ICAP head and the encapsulated heads, with exact Encapsulated offsets. `Allow: 204`
+// is always sent: the gateway holds the body until the verdict (RFC 3507 4.6).
 void append_respmod(std::string& wire, const respmod_request& request);
 
 // Appends an OPTIONS request.
@@ -36,8 +38,9 @@ struct field {
 };
 
 // Reads the fields of "Name: value CRLF ..." (an ICAP head, an encapsulated HTTP head without its
-// start line, a trailer section) until the text ends or an empty line. Names are not checked against a
-// list. Accepts "Name:value" without a blank. False: a line that is no field; `out` holds those before.
+// start line, a trailer section) until the text ends or an empty line. Names are not checked
+// against a list. Accepts "Name:value" without a blank. False: a line that is no field; `out` holds
+// those before.
 bool parse_fields(std::string_view text, std::vector<field>& out);
 
 // The first field of that name (case-insensitive), or nullptr.
@@ -45,7 +48,9 @@ const field* find(const std::vector<field>& fields, std::string_view name);
 
 enum class section { req_hdr, res_hdr, req_body, res_body, opt_body, null_body };
 
-constexpr bool is_body(section kind) { return kind > section::res_hdr; }
+constexpr bool is_body(section kind) {
+  return kind > section::res_hdr;
+}
 
 struct encapsulated_section {
   section kind;
@@ -58,10 +63,10 @@ result<std::vector<encapsulated_section>> parse_encapsulated(std::string_view va
 
 // The head of an ICAP response. Views point into the text that was parsed.
 struct response_head {
-  unsigned status = 0;             // three digits
-  std::string_view reason;         // may be empty
+  unsigned status = 0;      // three digits
+  std::string_view reason;  // may be empty
   std::vector<field> fields;
-  bool close = false;              // Connection: close
+  bool close = false;  // Connection: close
 };
 
 inline constexpr std::string_view response_start = "ICAP/1.0 ";

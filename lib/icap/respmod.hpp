@@ -16,12 +16,12 @@ namespace icapgate::icap {
 
 // What the scanner answered, once its head and the encapsulated head are read.
 struct answer {
-  unsigned status = 0;       // ICAP status
-  std::string head;          // the ICAP head as received
-  std::string http_head;     // encapsulated res-hdr as received, empty where there is none
-  std::string istag;         // quotes removed; may be empty
-  bool has_body = false;     // an adapted body follows
-  bool unmodified = false;   // 204: the original response stands
+  unsigned status = 0;      // ICAP status
+  std::string head;         // the ICAP head as received
+  std::string http_head;    // encapsulated res-hdr as received, empty where there is none
+  std::string istag;        // quotes removed; may be empty
+  bool has_body = false;    // an adapted body follows
+  bool unmodified = false;  // 204: the original response stands
 };
 
 class respmod {
@@ -30,8 +30,8 @@ class respmod {
   void begin(const respmod_request& request, std::string& wire);
 
   // --- The sending half -------------------------------------------------------------------------
-  // What to send next, in this order: prefix, `body` bytes of the body, suffix. All empty: nothing may
-  // be sent now. Views are valid until the next call.
+  // What to send next, in this order: prefix, `body` bytes of the body, suffix. All empty: nothing
+  // may be sent now. Views are valid until the next call.
   struct frame {
     std::string_view prefix;
     std::uint64_t body = 0;
@@ -79,15 +79,15 @@ class respmod {
   event fail(errc why);
 
   phase phase_ = phase::idle;
-  bool all_framed_ = false;   // the last chunk was framed: the request is whole on the wire
+  bool all_framed_ = false;  // the last chunk was framed: the request is whole on the wire
   bool sent_ = false;
   bool received_ = false;
   bool close_ = false;
   errc error_ = errc::complete;
   std::string frame_prefix_;
-  std::uint64_t encapsulated_length_ = 0;    // all encapsulated heads together
+  std::uint64_t encapsulated_length_ = 0;  // all encapsulated heads together
   std::uint64_t encapsulated_read_ = 0;
-  std::uint64_t response_head_offset_ = 0;   // encapsulated_length_ if there is no res-hdr
+  std::uint64_t response_head_offset_ = 0;  // encapsulated_length_ if there is no res-hdr
   chunk_decoder chunks_;
   answer answer_;
 };

@@ -83,7 +83,8 @@ task<void> admin::serve(asio::ip::tcp::socket client) {
     const auto [read_failure, received] = co_await http::async_read(stream, buffer, parser, use_op);
     if (read_failure) break;
     const auto& request = parser.get();
-    auto response = answer(source_, request.method(), {request.target().data(), request.target().size()});
+    auto response =
+        answer(source_, request.method(), {request.target().data(), request.target().size()});
     keep_alive = request.keep_alive() && acceptor_.is_open();
     response.keep_alive(keep_alive);
     response.prepare_payload();

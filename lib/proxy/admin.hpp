@@ -1,4 +1,5 @@
-// The admin listener: /metrics, /livez, /readyz. Read-only; meant for loopback or a cluster's network.
+// The admin listener: /metrics, /livez, /readyz. Read-only; meant for loopback or a cluster's
+// network.
 #pragma once
 
 #include "proxy/io.hpp"

@@ -18,7 +18,8 @@ class block {
   static constexpr std::size_t size = 16384;
 
   block() = default;
-  block(block_pool& pool, std::unique_ptr<char[]> memory) : pool_(&pool), memory_(std::move(memory)) {}
+  block(block_pool& pool, std::unique_ptr<char[]> memory)
+      : pool_(&pool), memory_(std::move(memory)) {}
   block(block&& other) noexcept = default;
   block& operator=(block&& other) noexcept {
     std::swap(pool_, other.pool_);

@@ -7,17 +7,23 @@ body_intake::status body_intake::fill() {
   switch (got.status) {
     case http_reader::body_status::data:
       return into_.commit(got.bytes) ? status::data : fail(errc::spool_failed);
-    case http_reader::body_status::would_block: return status::would_block;
-    case http_reader::body_status::end: return status::end;
-    default: return fail(origin_body_failure(got.status));
+    case http_reader::body_status::would_block:
+      return status::would_block;
+    case http_reader::body_status::end:
+      return status::end;
+    default:
+      return fail(origin_body_failure(got.status));
   }
 }
 
 errc origin_body_failure(http_reader::body_status status) {
   switch (status) {
-    case http_reader::body_status::eof: return errc::origin_body_eof;
-    case http_reader::body_status::reset: return errc::origin_body_reset;
-    default: return errc::origin_body_invalid;
+    case http_reader::body_status::eof:
+      return errc::origin_body_eof;
+    case http_reader::body_status::reset:
+      return errc::origin_body_reset;
+    default:
+      return errc::origin_body_invalid;
   }
 }
 

@@ -35,7 +35,8 @@ class body_intake {
   errc error_ = errc::complete;
 };
 
-// The reason that belongs to a failed read of an origin's body; `status` is neither data, would_block nor end.
+// The reason that belongs to a failed read of an origin's body; `status` is neither data,
+// would_block nor end.
 errc origin_body_failure(http_reader::body_status status);
 
 }  // namespace icapgate::proxy

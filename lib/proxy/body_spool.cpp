@@ -125,7 +125,8 @@ bool body_spool::view(std::uint64_t offset, std::uint64_t max, const_buffers& ou
     return true;
   }
   while (window_.size() < window_blocks) window_.push_back(blocks_.acquire());
-  const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(left, window_blocks * block::size));
+  const auto length =
+      static_cast<std::size_t>(std::min<std::uint64_t>(left, window_blocks * block::size));
   auto parts = parts_of(window_, length);
   for (const auto& part : parts) out.push(asio::const_buffer(part.iov_base, part.iov_len));
   return transfer_all(::preadv, file_, parts, offset - memory_size_);

@@ -10,11 +10,12 @@
 
 namespace icapgate::proxy {
 
-// Written at its end, read at any offset. Worker thread only. File I/O is synchronous: it goes to the
-// page cache.
+// Written at its end, read at any offset. Worker thread only. File I/O is synchronous: it goes to
+// the page cache.
 class body_spool {
  public:
-  // `memory_limit`: bytes kept in memory. `directory`: where the file is made; both outlive the spool.
+  // `memory_limit`: bytes kept in memory. `directory`: where the file is made; both outlive the
+  // spool.
   body_spool(block_pool& blocks, std::size_t memory_limit, const std::string& directory)
       : blocks_(blocks), memory_limit_(memory_limit), directory_(directory) {}
   ~body_spool() { clear(); }
@@ -30,8 +31,8 @@ class body_spool {
   // Copies `bytes` to the end. False: the file could not be written.
   bool append(std::string_view bytes);
 
-  // Appends to `out` views of up to `max` bytes from `offset` on, at least one byte if there is one;
-  // valid until the next call. False: the file could not be read.
+  // Appends to `out` views of up to `max` bytes from `offset` on, at least one byte if there is
+  // one; valid until the next call. False: the file could not be read.
   bool view(std::uint64_t offset, std::uint64_t max, const_buffers& out);
 
   // Bytes from this offset on stand in the file, at file offset 0; size() if there is none.

@@ -2,7 +2,9 @@
 
 namespace icapgate::proxy {
 
-deadline::deadline(deadlines& all) : all_(all) { all.all_.push_back(*this); }
+deadline::deadline(deadlines& all) : all_(all) {
+  all.all_.push_back(*this);
+}
 
 void deadline::expires_after(milliseconds time) {
   if (all_.given_up_) return expire_now();

@@ -13,8 +13,8 @@ namespace icapgate::proxy {
 
 class deadlines;
 
-// A point in time after which an operation is given up. Worker thread only; lives no longer than its
-// deadlines.
+// A point in time after which an operation is given up. Worker thread only; lives no longer than
+// its deadlines.
 class deadline : public boost::intrusive::list_base_hook<
                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:

@@ -7,8 +7,8 @@
 
 namespace icapgate::proxy {
 
-// Returns when one of the deferred operations is done; the others are cancelled. What each came to is
-// left out: the next attempt on each socket tells.
+// Returns when one of the deferred operations is done; the others are cancelled. What each came to
+// is left out: the next attempt on each socket tells.
 template <class... Ops>
 task<void> first_of(Ops... ops) {
   co_await asio::experimental::make_parallel_group(std::move(ops)...)

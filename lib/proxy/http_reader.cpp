@@ -91,7 +91,8 @@ bool http_reader::make_room() {
 void http_reader::begin_body(const http::message_head& head) {
   framing_ = head.framing;
   remaining_ = head.content_length;
-  ended_ = framing_ == http::body_framing::none;
+  const bool empty = framing_ == http::body_framing::length && remaining_ == 0;
+  ended_ = empty || framing_ == http::body_framing::none;
   chunks_.reset();
 }
 

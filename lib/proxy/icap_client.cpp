@@ -29,11 +29,7 @@ icap_client::service::service(asio::io_context& context, deadlines& all, const u
 
 icap_client::icap_client(asio::io_context& context, deadlines& all, block_pool& blocks,
                          const config& settings, exchange_limit& limit, worker_metrics& metrics)
-    : context_(context),
-      blocks_(blocks),
-      settings_(settings),
-      limit_(limit),
-      metrics_(metrics) {
+    : context_(context), blocks_(blocks), settings_(settings), limit_(limit), metrics_(metrics) {
   for (const auto& address : settings.scanners)
     services_.push_back(std::make_unique<service>(context, all, address, settings));
 }
@@ -65,7 +61,8 @@ task<void> icap_client::try_service(service& at, const icap::respmod_request& re
   auto pooled = at.pool.take();
   if (pooled) {
     pooled->reused = true;
-    const bool stale = co_await try_connection(at, std::move(pooled), request, body, adapted, report);
+    const bool stale =
+        co_await try_connection(at, std::move(pooled), request, body, adapted, report);
     if (!stale) co_return;
     metrics_.icap_retries.add();
   }
@@ -77,8 +74,8 @@ task<void> icap_client::try_service(service& at, const icap::respmod_request& re
   co_await try_connection(at, std::move(*fresh), request, body, adapted, report);
 }
 
-// True: the connection was reused and the scanner had closed it before this exchange, so that nothing
-// was tried yet.
+// True: the connection was reused and the scanner had closed it before this exchange, so that
+// nothing was tried yet.
 task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> over,
                                        const icap::respmod_request& request, body_intake& body,
                                        body_spool& adapted, scan_report& report) {
@@ -92,7 +89,7 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
     report.outcome = reason;
     const bool closed = reason == errc::icap_answer_eof || reason == errc::icap_answer_reset ||
                         reason == errc::icap_write_failed;
-    co_return over->reused && closed && !exchange.answered();
+    co_return over->reused&& closed && !exchange.answered();
   }
   report.answer = exchange.result();
   report.outcome = icap::judge(report.answer);
@@ -109,8 +106,8 @@ task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(service
   co_return fresh;
 }
 
-// First come, first served within the worker. Other workers free their turns without telling this one,
-// so it looks again at each tick.
+// First come, first served within the worker. Other workers free their turns without telling this
+// one, so it looks again at each tick.
 task<bool> icap_client::wait_for_turn() {
   const auto give_up = clock::now() + settings_.icap_limits.acquire;
   bool first = true;

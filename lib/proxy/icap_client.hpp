@@ -1,5 +1,5 @@
-// The scanners as one worker sees them: connections, the order in which they are tried, and the retry
-// that a stale connection deserves.
+// The scanners as one worker sees them: connections, the order in which they are tried, and the
+// retry that a stale connection deserves.
 #pragma once
 
 #include "base/config.hpp"
@@ -36,9 +36,9 @@ class exchange_limit {
 // What one scan came to, beside its judgement.
 struct scan_report {
   result<icap::judgement> outcome = errc::gateway_internal;
-  std::string scanner;     // the service that answered or failed last
+  std::string scanner;  // the service that answered or failed last
   unsigned icap_status = 0;
-  icap::answer answer;     // with an outcome: what it was judged by
+  icap::answer answer;  // with an outcome: what it was judged by
 };
 
 // Worker thread only.
@@ -47,9 +47,9 @@ class icap_client {
   icap_client(asio::io_context& context, deadlines& all, block_pool& blocks, const config& settings,
               exchange_limit& limit, worker_metrics& metrics);
 
-  // Scans a response: on one scanner after the other until one gives a verdict. `request` is complete
-  // but for uri and host. `adapted` holds the body of the answer afterwards.
-  // Reasons: icap_*, origin_body_*, spool_failed.
+  // Scans a response: on one scanner after the other until one gives a verdict. `request` is
+  // complete but for uri and host. `adapted` holds the body of the answer afterwards. Reasons:
+  // icap_*, origin_body_*, spool_failed.
   task<scan_report> respmod(icap::respmod_request request, body_intake& body, body_spool& adapted);
 
   void reap();

@@ -25,8 +25,8 @@ struct origin_connection {
 // Worker thread only.
 class origin_client {
  public:
-  origin_client(asio::io_context& context, deadlines& all, block_pool& blocks, const config& settings,
-                worker_metrics& metrics);
+  origin_client(asio::io_context& context, deadlines& all, block_pool& blocks,
+                const config& settings, worker_metrics& metrics);
 
   // A pooled connection where there is one and `fresh` is false, else a new one.
   // Errors: origin_resolve_failed, origin_connect_*.
@@ -48,8 +48,8 @@ class origin_client {
   idle_pool<origin_connection> pool_;
 };
 
-// Sends one request over one connection and reads the head of the final response. The request's body
-// flows from the client meanwhile, and an early response is seen at once.
+// Sends one request over one connection and reads the head of the final response. The request's
+// body flows from the client meanwhile, and an early response is seen at once.
 class origin_exchange {
  public:
   // All outlive the exchange. The client's reader stands behind the request's head.
@@ -84,7 +84,7 @@ class origin_exchange {
   const_buffers outgoing_;
   block piece_;
   bool sent_ = false;
-  bool broken_ = false;     // the origin closed its receiving side; its response may still be there
+  bool broken_ = false;  // the origin closed its receiving side; its response may still be there
   bool answered_ = false;
   bool awaiting_response_ = false;
   std::uint64_t body_bytes_ = 0;

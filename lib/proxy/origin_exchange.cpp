@@ -34,7 +34,8 @@ errc origin_exchange::push(blocked& on) {
         return errc::complete;
       }
       if (written.status != io_status::ok) {
-        // An origin that refuses an upload answers and closes: its response counts more than the error.
+        // An origin that refuses an upload answers and closes: its response counts more than the
+        // error.
         broken_ = true;
         return errc::complete;
       }
@@ -65,9 +66,12 @@ errc origin_exchange::take_body(blocked& on) {
     case http_reader::body_status::would_block:
       on = blocked::on_client;
       return errc::complete;
-    case http_reader::body_status::eof: return errc::client_body_eof;
-    case http_reader::body_status::reset: return errc::client_closed;
-    case http_reader::body_status::invalid: return errc::client_body_invalid;
+    case http_reader::body_status::eof:
+      return errc::client_body_eof;
+    case http_reader::body_status::reset:
+      return errc::client_closed;
+    case http_reader::body_status::invalid:
+      return errc::client_body_invalid;
   }
   return errc::gateway_internal;
 }
@@ -114,11 +118,11 @@ task<errc> origin_exchange::wait(blocked on) {
 task<errc> origin_exchange::read_heads(http::response_head& response, bool& final) {
   for (;;) {
     const auto status = origin_.reader.try_read_head();
-    if (status == http_reader::head_status::complete || origin_.reader.has_input()) answered_ = true;
+    if (status == http_reader::head_status::complete || origin_.reader.has_input())
+      answered_ = true;
     if (status == http_reader::head_status::would_block) co_return errc::complete;
     if (status != http_reader::head_status::complete) co_return head_failure(status);
-    const auto parsed =
-        http::parse_response(origin_.reader.head(), request_.is_head(), response);
+    const auto parsed = http::parse_response(origin_.reader.head(), request_.is_head(), response);
     if (parsed != errc::complete) co_return parsed;
     if (response.status == 101) co_return errc::origin_upgrade_refused;
     final = !response.is_interim();
@@ -136,9 +140,12 @@ task<errc> origin_exchange::read_heads(http::response_head& response, bool& fina
 errc origin_exchange::head_failure(http_reader::head_status status) const {
   if (broken_ && !answered_) return errc::origin_write_failed;
   switch (status) {
-    case http_reader::head_status::eof: return errc::origin_head_eof;
-    case http_reader::head_status::too_large: return errc::origin_head_too_large;
-    default: return errc::origin_head_reset;
+    case http_reader::head_status::eof:
+      return errc::origin_head_eof;
+    case http_reader::head_status::too_large:
+      return errc::origin_head_too_large;
+    default:
+      return errc::origin_head_reset;
   }
 }
 

@@ -9,8 +9,8 @@
 
 namespace icapgate::proxy {
 
-// Connection has `std::unique_ptr<stream> socket`. Worker thread only. Where a connection is not put
-// back, it closes.
+// Connection has `std::unique_ptr<stream> socket`. Worker thread only. Where a connection is not
+// put back, it closes.
 template <class Connection>
 class idle_pool {
  public:

@@ -12,7 +12,11 @@ constexpr std::uint64_t batch = 16 * block::size;
 
 scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& adapted,
            const config& settings)
-    : scanner_(scanner), body_(body), adapted_(adapted), settings_(settings), input_(blocks.acquire()) {}
+    : scanner_(scanner),
+      body_(body),
+      adapted_(adapted),
+      settings_(settings),
+      input_(blocks.acquire()) {}
 
 task<errc> scan::run(const icap::respmod_request& request) {
   machine_.begin(request, head_);
@@ -154,8 +158,10 @@ errc scan::consume(std::string_view input, bool& complete) {
   for (;;) {
     std::string_view data;
     switch (machine_.receive(input, data)) {
-      case icap::respmod::event::need_input: return errc::complete;
-      case icap::respmod::event::head: break;
+      case icap::respmod::event::need_input:
+        return errc::complete;
+      case icap::respmod::event::head:
+        break;
       case icap::respmod::event::body:
         if (!adapted_.append(data)) return errc::spool_failed;
         break;
@@ -163,7 +169,8 @@ errc scan::consume(std::string_view input, bool& complete) {
         complete = true;
         // Bytes behind the end belong to nobody: the answer can't be told from what follows it.
         return input.empty() ? errc::complete : errc::icap_answer_invalid;
-      case icap::respmod::event::failed: return machine_.error();
+      case icap::respmod::event::failed:
+        return machine_.error();
     }
   }
 }

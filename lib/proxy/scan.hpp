@@ -11,8 +11,8 @@
 
 namespace icapgate::proxy {
 
-// Worker thread only. A scan serves one attempt; the body stays in its spool, so that another attempt
-// can begin anew.
+// Worker thread only. A scan serves one attempt; the body stays in its spool, so that another
+// attempt can begin anew.
 class scan {
  public:
   // All outlive the scan. `adapted` receives the body of the scanner's answer.
@@ -49,13 +49,13 @@ class scan {
   icap::respmod machine_;
 
   std::string head_;
-  std::string_view before_;         // of the frame: what stands before the body bytes and is unsent
-  std::uint64_t frame_left_ = 0;    // of the frame: body bytes unsent
-  std::string_view after_;          // of the frame: what stands behind them and is unsent
+  std::string_view before_;       // of the frame: what stands before the body bytes and is unsent
+  std::uint64_t frame_left_ = 0;  // of the frame: body bytes unsent
+  std::string_view after_;        // of the frame: what stands behind them and is unsent
   std::uint64_t sent_body_ = 0;
   std::uint64_t framed_body_ = 0;
-  bool broken_ = false;             // the scanner closed its receiving side; its answer may be there
-  bool heard_ = false;              // bytes of the answer have arrived
+  bool broken_ = false;  // the scanner closed its receiving side; its answer may be there
+  bool heard_ = false;   // bytes of the answer have arrived
   clock::time_point started_ = clock::now();
 };
 

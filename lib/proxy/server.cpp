@@ -118,8 +118,7 @@ void server::impl::open_workers() {
     first = bind(context_, settings_.listen, address_, true);
   }
   for (unsigned i = 0; i < count; ++i) {
-    auto acceptor =
-        i == 0 ? std::move(first) : bind(context_, settings_.listen, address_, true);
+    auto acceptor = i == 0 ? std::move(first) : bind(context_, settings_.listen, address_, true);
     listen(acceptor, settings_.listen);
     metrics_.push_back(std::make_unique<worker_metrics>());
     workers_.push_back(std::make_unique<worker>(settings_, log_, limit_, *metrics_.back(),
@@ -184,8 +183,8 @@ void server::impl::drain() {
 }
 
 bool server::impl::live() const {
-  const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-      clock::now().time_since_epoch());
+  const auto now =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(clock::now().time_since_epoch());
   for (const auto& m : metrics_) {
     const std::chrono::nanoseconds beat(m->heartbeat.load(std::memory_order_relaxed));
     if (now - beat > heartbeat_limit && beat.count() != 0) return false;
@@ -197,9 +196,17 @@ server::server(const config& settings, access_log& log)
     : impl_(std::make_unique<impl>(settings, log)) {}
 server::~server() = default;
 
-int server::run() { return impl_->run(); }
-void server::stop() { impl_->stop(); }
-endpoint server::listen_address() const { return impl_->listen_address(); }
-std::optional<endpoint> server::admin_address() const { return impl_->admin_address(); }
+int server::run() {
+  return impl_->run();
+}
+void server::stop() {
+  impl_->stop();
+}
+endpoint server::listen_address() const {
+  return impl_->listen_address();
+}
+std::optional<endpoint> server::admin_address() const {
+  return impl_->admin_address();
+}
 
 }  // namespace icapgate::proxy

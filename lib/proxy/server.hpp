@@ -19,8 +19,9 @@ class server {
   server(const config& settings, access_log& log);
   ~server();
 
-  // Serves until SIGTERM, SIGINT or stop(), then drains: stops accepting, lets running transfers finish
-  // within settings.drain_timeout, closes the rest. A second signal ends at once. Returns the exit status.
+  // Serves until SIGTERM, SIGINT or stop(), then drains: stops accepting, lets running transfers
+  // finish within settings.drain_timeout, closes the rest. A second signal ends at once. Returns
+  // the exit status.
   int run();
 
   // Begins the drain. From any thread.

@@ -6,8 +6,8 @@
 namespace icapgate::proxy {
 namespace {
 
-// How long and how far a client that still sends is listened to after its last response, so that a reset
-// does not destroy what it has not read yet (RFC 9112 9.6).
+// How long and how far a client that still sends is listened to after its last response, so that a
+// reset does not destroy what it has not read yet (RFC 9112 9.6).
 constexpr milliseconds linger_time{2000};
 constexpr std::size_t linger_bytes = 4 << 20;
 
@@ -83,7 +83,8 @@ task<bool> session::serve_request() {
   co_return keep_alive;
 }
 
-// A request that can't be understood gets an answer, and what follows it is never read as a request.
+// A request that can't be understood gets an answer, and what follows it is never read as a
+// request.
 task<void> session::refuse(errc reason) {
   const auto id = resources_.next_request_id();
   const auto& row = describe(reason);

@@ -34,7 +34,7 @@ class session : public boost::intrusive::list_base_hook<
   http_reader reader_;
   std::string client_address_;
   http::request_head request_;
-  bool idle_ = false;   // nothing of a request has been received
+  bool idle_ = false;  // nothing of a request has been received
 };
 
 }  // namespace icapgate::proxy

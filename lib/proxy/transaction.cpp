@@ -17,8 +17,7 @@ task<errc> transaction::run() {
   if (fetched != errc::complete) co_return co_await fail(fetched);
 
   const auto& settings = resources_.settings;
-  const auto decision =
-      http::must_scan(response_, resources_.origin.port(), settings.avoid_ports);
+  const auto decision = http::must_scan(response_, resources_.origin.port(), settings.avoid_ports);
   if (decision != http::scan_decision::scan) {
     verdict_ = access_verdict::skipped;
     auto& m = resources_.metrics;
@@ -28,15 +27,20 @@ task<errc> transaction::run() {
 
   co_await scan();
   switch (http::decide(report_.outcome, settings.debug_fallback)) {
-    case http::action::relay: co_return co_await relay();
-    case http::action::adapt: co_return co_await send_adapted();
-    case http::action::block: co_return co_await send_blocked();
-    case http::action::fail: break;
+    case http::action::relay:
+      co_return co_await relay();
+    case http::action::adapt:
+      co_return co_await send_adapted();
+    case http::action::block:
+      co_return co_await send_blocked();
+    case http::action::fail:
+      break;
   }
   co_return co_await fail(report_.outcome.error());
 }
 
-// --- the origin's response head -------------------------------------------------------------------
+// --- the origin's response head
+// -------------------------------------------------------------------
 
 task<errc> transaction::fetch() {
   bool stale = false;
@@ -49,8 +53,8 @@ task<errc> transaction::fetch() {
   co_return errc::complete;
 }
 
-// `stale`: the connection was reused and the origin closed it before it saw this request. A request that
-// may not be repeated is never sent twice (RFC 9110 9.2.2).
+// `stale`: the connection was reused and the origin closed it before it saw this request. A request
+// that may not be repeated is never sent twice (RFC 9110 9.2.2).
 task<errc> transaction::fetch_once(bool fresh, bool& stale) {
   stale = false;
   auto acquired = co_await resources_.origin.acquire(fresh);
@@ -66,7 +70,8 @@ task<errc> transaction::fetch_once(bool fresh, bool& stale) {
   co_return reason;
 }
 
-// --- the scan -------------------------------------------------------------------------------------
+// --- the scan
+// -------------------------------------------------------------------------------------
 
 task<void> transaction::scan() {
   const auto began = clock::now();
@@ -80,9 +85,11 @@ task<void> transaction::scan() {
   request.request_id = request_id_;
   report_ = co_await resources_.scanners.respmod(request, *intake_, adapted_);
   scan_time_ = clock::now() - began;
-  // A version that can't be delivered as it should be is no answer; a detection stays one all the same.
+  // A version that can't be delivered as it should be is no answer; a detection stays one all the
+  // same.
   scanner_response_usable_ = parse_scanner_response();
-  if (report_.outcome && report_.outcome->kind == icap::verdict::adapted && !scanner_response_usable_)
+  if (report_.outcome && report_.outcome->kind == icap::verdict::adapted &&
+      !scanner_response_usable_)
     report_.outcome = errc::icap_answer_invalid;
 
   auto& m = resources_.metrics;
@@ -90,7 +97,8 @@ task<void> transaction::scan() {
   if (!report_.outcome) {
     verdict_ = access_verdict::error;
     m.scans_failed.add();
-    fallback_ = resources_.settings.debug_fallback && http::is_scanner_trouble(report_.outcome.error());
+    fallback_ =
+        resources_.settings.debug_fallback && http::is_scanner_trouble(report_.outcome.error());
     if (fallback_) m.unscanned_fallback.add();
     co_return;
   }
@@ -111,7 +119,8 @@ task<void> transaction::scan() {
   }
 }
 
-// --- the endings ----------------------------------------------------------------------------------
+// --- the endings
+// ----------------------------------------------------------------------------------
 
 // The origin's response as it is: what is spooled first, then what is left.
 task<errc> transaction::relay() {
@@ -125,7 +134,9 @@ task<errc> transaction::relay() {
 }
 
 // The scanner's version of the response.
-task<errc> transaction::send_adapted() { co_return co_await send_scanner_response(false); }
+task<errc> transaction::send_adapted() {
+  co_return co_await send_scanner_response(false);
+}
 
 // The scanner's page, or ours where it sent none. Never kept by a cache.
 task<errc> transaction::send_blocked() {
@@ -166,7 +177,8 @@ task<errc> transaction::fail(errc reason) {
   co_return reason;
 }
 
-// --- what the endings need ------------------------------------------------------------------------
+// --- what the endings need
+// ------------------------------------------------------------------------
 
 // RFC 9112 9.3: only where this request was read whole and the response ends before the connection.
 bool transaction::may_keep_alive() const {
@@ -274,8 +286,7 @@ task<errc> transaction::send_rest(bool chunked) {
 
 task<errc> transaction::write(const_buffers out) {
   const auto bytes = out.bytes();
-  const auto status =
-      co_await client_.source().write_all(out, resources_.settings.client.progress);
+  const auto status = co_await client_.source().write_all(out, resources_.settings.client.progress);
   if (status != io_status::ok) co_return cut(explain(phase::client_write, status));
   sent_ += bytes;
   co_return errc::complete;
@@ -294,8 +305,8 @@ task<errc> transaction::send_page(const http::page& content) {
   co_return co_await write(out);
 }
 
-// After the first byte nothing can be taken back: the connection ends so that nobody takes the response
-// for complete, not even where its end is the end of the connection.
+// After the first byte nothing can be taken back: the connection ends so that nobody takes the
+// response for complete, not even where its end is the end of the connection.
 errc transaction::cut(errc reason) {
   keep_alive_ = false;
   client_.source().reset();
@@ -307,7 +318,8 @@ void transaction::give_origin_back() {
     resources_.origin.give_back(std::move(origin_));
 }
 
-// --- the record -----------------------------------------------------------------------------------
+// --- the record
+// -----------------------------------------------------------------------------------
 
 void transaction::account(errc reason) {
   const auto total = clock::now() - began_;

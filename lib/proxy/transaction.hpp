@@ -13,7 +13,8 @@
 
 namespace icapgate::proxy {
 
-// Worker thread only; lives on its session's frame. The client's reader stands behind the request's head.
+// Worker thread only; lives on its session's frame. The client's reader stands behind the request's
+// head.
 class transaction {
  public:
   transaction(worker_resources& resources, http_reader& client, std::string_view client_address,
@@ -68,14 +69,14 @@ class transaction {
   body_spool adapted_;
   std::optional<body_intake> intake_;
   scan_report report_;
-  http::response_head scanner_response_;   // of report_.answer
+  http::response_head scanner_response_;  // of report_.answer
   bool scanner_response_usable_ = false;
 
   // --- what the access line tells
   access_verdict verdict_ = access_verdict::none;
   bool fallback_ = false;
   bool keep_alive_ = false;
-  unsigned status_ = 0;            // sent to the client; 0: nothing yet
+  unsigned status_ = 0;  // sent to the client; 0: nothing yet
   std::uint64_t received_ = 0;
   std::uint64_t sent_ = 0;
   clock::duration origin_time_{};

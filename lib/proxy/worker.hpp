@@ -1,5 +1,5 @@
-// One thread with all that it needs: event loop, listener, pools, counters. Nothing is shared between
-// workers but the settings, the access log and the limit of exchanges.
+// One thread with all that it needs: event loop, listener, pools, counters. Nothing is shared
+// between workers but the settings, the access log and the limit of exchanges.
 #pragma once
 
 #include "base/config.hpp"
@@ -34,7 +34,7 @@ struct worker_resources {
   block_pool blocks;
   origin_client origin;
   icap_client scanners;
-  bool draining = false;   // connections are closed after the response in progress
+  bool draining = false;  // connections are closed after the response in progress
 
  private:
   std::uint64_t next_id_;
@@ -59,10 +59,10 @@ class worker {
 
  private:
   // Sessions unlink themselves when they end.
-  using session_list = boost::intrusive::list<
-      session, boost::intrusive::constant_time_size<false>,
-      boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-          boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>>;
+  using session_list =
+      boost::intrusive::list<session, boost::intrusive::constant_time_size<false>,
+                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>>;
 
   task<void> accept();
   void serve(asio::ip::tcp::socket client, const asio::ip::tcp::endpoint& from);
