@@ -2,8 +2,9 @@
 
 #include "base/help.hpp"
 
-#include <openssl/crypto.h>
 #include <boost/version.hpp>
+
+#include <openssl/crypto.h>
 
 namespace icapgate {
 
@@ -56,10 +57,11 @@ std::string banner(const config& settings, const endpoint& listen) {
 }
 
 std::string version_text() {
-  return named() + "\nbuilt with " + compiler() + ", Boost " +
-         std::to_string(BOOST_VERSION / 100000) + '.' + std::to_string(BOOST_VERSION / 100 % 1000) +
-         '.' + std::to_string(BOOST_VERSION % 100) + "\nruns with " +
-         OpenSSL_version(OPENSSL_VERSION) + '\n';
+  const std::string commit = ICAPGATE_COMMIT;  // empty: not built in a git checkout
+  return named() + (commit.empty() ? "" : " (" + commit + ')') + "\nbuilt with " + compiler() +
+         ", Boost " + std::to_string(BOOST_VERSION / 100000) + '.' +
+         std::to_string(BOOST_VERSION / 100 % 1000) + '.' + std::to_string(BOOST_VERSION % 100) +
+         "\nruns with " + OpenSSL_version(OPENSSL_VERSION) + '\n';
 }
 
 }  // namespace icapgate

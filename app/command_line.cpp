@@ -4,12 +4,44 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <map>
 #include <string_view>
 
 namespace icapgate {
 
 namespace {
+
+// The words for CLI11, and the flags that came without a value. CLI11 takes `--flag=` for a flag
+// whose value is the next word, whatever that is, and `--debug-fallback=` for yes.
+struct words {
+  std::vector<std::string> filled;
+  std::vector<std::string> empty;
+};
+
+bool is_flag(std::string_view word) {
+  return word.starts_with("--") && word.size() > 2;
+}
+
+words set_apart(const std::vector<std::string>& all) {
+  words out;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string name = all[i].substr(0, all[i].find('='));
+    const auto* row = find_option_by_flag(name);
+    if (row && all[i] == name + '=') {
+      out.empty.push_back(name);
+    } else if (!row || row->kind == option_kind::boolean || all[i] != name) {
+      out.filled.push_back(all[i]);
+    } else if (i + 1 == all.size() || is_flag(all[i + 1])) {
+      out.empty.push_back(name);
+    } else if (const auto& value = all[++i]; value.empty()) {
+      out.empty.push_back(name);
+    } else {
+      out.filled.insert(out.filled.end(), {name, value});
+    }
+  }
+  return out;
+}
 
 std::string suggestion(const std::string& text) {
   std::vector<std::string> flags{"--help", "--version"};
@@ -19,15 +51,19 @@ std::string suggestion(const std::string& text) {
   return near.empty() ? "; see icapgate --help" : "; did you mean " + std::string(near) + '?';
 }
 
+std::string objection(const std::string& text, bool is_option, command what) {
+  if (what == command::demo) return "demo takes only --once";
+  if (is_option) return "unknown option" + suggestion(text);
+  return "unexpected argument; see icapgate --help";
+}
+
 // What no option took. The word after an unknown option is most likely its value.
-void complain_about(const std::vector<std::string>& rest, std::vector<std::string>& problems) {
+void complain_about(const std::vector<std::string>& rest, command_line& line) {
   bool after_unknown = false;
   for (const auto& text : rest) {
     const bool is_option = text.starts_with('-') && text.size() > 1;
-    if (is_option)
-      problems.push_back(in_quotes(text) + ": unknown option" + suggestion(text));
-    else if (!after_unknown)
-      problems.push_back(in_quotes(text) + ": unexpected argument; see icapgate --help");
+    if (is_option || !after_unknown)
+      line.problems.push_back(in_quotes(text) + ": " + objection(text, is_option, line.what));
     after_unknown = is_option && text.find('=') == text.npos;
   }
 }
@@ -54,8 +90,10 @@ class parser {
 
   command_line parse(int argc, const char* const* argv) {
     command_line out;
+    auto [filled, empty] = set_apart({argv + std::min(argc, 1), argv + argc});
+    std::ranges::reverse(filled);  // as CLI11 wants them
     try {
-      app_.parse(argc, argv);
+      app_.parse(filled);
     } catch (const CLI::ParseError& e) {
       out.complete = false;
       out.problems.emplace_back(e.what());
@@ -63,9 +101,12 @@ class parser {
     }
     out.what = chosen(out.problems);
     out.once = once_->count() > 0;
-    complain_about(app_.remaining(true), out.problems);
+    for (const auto& flag : empty) out.flags.emplace_back(flag, std::vector<std::string>{""});
     for (const auto& [flag, option] : flags_)
       if (option->count() > 0) out.flags.emplace_back(flag, option->results());
+    if (out.what == command::demo)
+      for (const auto& [flag, values] : out.flags) complain_about({flag}, out);
+    complain_about(app_.remaining(true), out);
     return out;
   }
 
@@ -78,8 +119,7 @@ class parser {
       // One value for each time that the flag is given: a repeated flag is judged with its row.
       flags_[name] = app_.add_option(name)
                          ->type_name(std::string(row.argument))
-                         ->expected(1, max_values)
-                         ->allow_extra_args(false)
+                         ->expected(1)
                          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
 
@@ -93,8 +133,6 @@ class parser {
     problems.push_back("help: unknown topic " + in_quotes(topic_text_) + "; there is \"limits\"");
     return command::help;
   }
-
-  static constexpr int max_values = 1000;
 
   CLI::App app_;
   CLI::Option* help_ = nullptr;

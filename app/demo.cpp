@@ -22,6 +22,7 @@
 #include <vector>
 
 namespace icapgate {
+
 namespace {
 
 constexpr std::uint64_t large_once = 20'000'000;
@@ -65,9 +66,6 @@ config settings_for(std::uint16_t origin_port, std::uint16_t scanner_port) {
   settings.access_log = "off";
   return settings;
 }
-
-// --- demo --once
-// -----------------------------------------------------------------------------------
 
 // A gateway in a thread of its own.
 class gateway {
@@ -188,9 +186,6 @@ int run_once() {
   return all ? 0 : 1;
 }
 
-// --- demo
-// ------------------------------------------------------------------------------------------
-
 // On the well-known port, or on any free one where that is taken.
 std::unique_ptr<proxy::server> open_gateway(config settings, access_log& log) {
   try {
@@ -242,8 +237,9 @@ int run_until_stopped() {
 }
 
 }  // namespace
-}  // namespace icapgate
 
 int run_demo(bool once) {
-  return once ? icapgate::run_once() : icapgate::run_until_stopped();
+  return once ? run_once() : run_until_stopped();
 }
+
+}  // namespace icapgate

@@ -2,8 +2,6 @@
 
 #include "embedded/detector.hpp"
 
-#include <algorithm>
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -20,6 +18,9 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/none.hpp>
+
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <exception>
 

@@ -86,6 +86,8 @@ class loader {
         complain(flag, "unknown option");
       else if (!row->is_list() && values.size() > 1)
         refuse(*row, flag, "given more than once");
+      else if (std::ranges::find(values, "") != values.end())
+        refuse(*row, flag, "is empty");
       else
         found.push_back({row, values, flag});
     }

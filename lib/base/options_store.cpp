@@ -1,5 +1,6 @@
 // How texts become members of `config`, and back.
 #include "base/options.hpp"
+
 #include "base/text.hpp"
 #include "base/units.hpp"
 
@@ -62,6 +63,28 @@ std::string parse_scanner(std::string_view text, url& out) {
   std::string why;
   if (!parse_url(text, out, why)) return why;
   return check_scanner(out);
+}
+
+// Whether a scanner begins here: "icap://...", with any scheme, or "embedded:".
+bool begins_scanner(std::string_view text) {
+  constexpr std::string_view in_scheme =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+  const auto end = text.find_first_not_of(in_scheme);
+  if (end == 0 || end == text.npos) return false;
+  return text.starts_with(embedded_scheme) || text.substr(end).starts_with("://");
+}
+
+// At the commas that a scanner follows; any other comma is part of a path (RFC 3986 3.3).
+std::vector<std::string> split_scanners(std::string_view text) {
+  std::vector<std::string> parts;
+  std::size_t start = 0;
+  for (auto comma = text.find(','); comma != text.npos; comma = text.find(',', comma + 1)) {
+    if (!begins_scanner(trim(text.substr(comma + 1)))) continue;
+    parts.emplace_back(trim(text.substr(start, comma - start)));
+    start = comma + 1;
+  }
+  parts.emplace_back(trim(text.substr(start)));
+  return parts;
 }
 
 std::string not_between(std::string_view what, const std::string& min, const std::string& max) {
@@ -158,11 +181,13 @@ problems store_scanners(std::span<const std::string> values, config& into) {
   problems found;
   std::vector<url> made;
   bool embedded = false;
-  for (const auto& text : values) {
-    if (text == embedded_scheme)
-      embedded = true;
-    else
-      complain(found, text, parse_scanner(text, made.emplace_back()));
+  for (const auto& value : values) {
+    for (const auto& text : split_scanners(value)) {
+      if (text == embedded_scheme)
+        embedded = true;
+      else
+        complain(found, text, parse_scanner(text, made.emplace_back()));
+    }
   }
   if (!found.empty()) return found;
   into.scanners = std::move(made);

@@ -167,6 +167,13 @@ bool parse_parts(const boost::urls::url_view& u, url& out, std::string& why) {
   return true;
 }
 
+// With examples that have the user's port, if it is one.
+std::string no_host(std::string_view port) {
+  const std::string shown(to_port(port) ? port : "8080");
+  return "has no host; 127.0.0.1:" + shown + " is for this machine alone, 0.0.0.0:" + shown +
+         " for every IPv4 address, [::]:" + shown + " for every address";
+}
+
 }  // namespace
 
 std::string endpoint::to_string() const {
@@ -195,8 +202,9 @@ bool parse_endpoint(std::string_view text, endpoint& out, std::string& why) {
   std::string_view host;
   std::optional<std::string_view> port;
   if (!split_authority(text, host, port, why)) return false;
+  if (!port && std::ranges::all_of(host, is_digit)) std::swap(host, port.emplace());
   if (host.empty()) {
-    why = "has no host (0.0.0.0 stands for every IPv4 address, [::] for every address)";
+    why = no_host(*port);
     return false;
   }
   if (!port) {

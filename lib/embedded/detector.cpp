@@ -1,6 +1,7 @@
 #include "embedded/detector.hpp"
 
 #include <openssl/evp.h>
+
 #include <algorithm>
 #include <initializer_list>
 #include <new>

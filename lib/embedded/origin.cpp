@@ -3,7 +3,6 @@
 #include "embedded/detector.hpp"
 #include "embedded/loopback_server.hpp"
 
-#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -15,6 +14,8 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/optional/optional.hpp>
+
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>

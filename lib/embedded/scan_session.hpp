@@ -6,6 +6,7 @@
 #include "embedded/scan_request.hpp"
 
 #include <boost/beast/core/flat_buffer.hpp>
+
 #include <string>
 #include <string_view>
 #include <vector>

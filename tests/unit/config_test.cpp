@@ -337,6 +337,26 @@ TEST_CASE("the file's tables have the shape that the table of options gives them
   CHECK(contains(file_problem("workers = 1979-05-27\n"), "must be text, a whole number"));
 }
 
+TEST_CASE("a flag with an empty value is told as such, and not as missing") {
+  const auto loaded = load({}, {{"--origin", {""}}, {"--icap", {"icap://a/x"}}});
+  CHECK(loaded.problems == std::vector<std::string>{"--origin: is empty"});
+  CHECK(loaded.values.scanners.size() == 1);
+  CHECK(load_more({}, {{"--debug-fallback", {""}}}).problems ==
+        std::vector<std::string>{"--debug-fallback: is empty"});
+}
+
+TEST_CASE("a text of the file may hold several scanners") {
+  const auto loaded = load_file("scanner.av.servers = \"icap://a/x,icap://b/y\"\n",
+                                {{"--icap", {"icap://c/z,icap://d/z"}}});
+  CHECK(loaded.problems.empty());
+  CHECK(loaded.values.scanners.size() == 2);
+  const folder here;
+  const auto file = here.file("f.toml", "scanner.av.servers = \"icap://a/x,icap://b/y\"\n");
+  const auto from_file = load({{"ICAPGATE_ORIGIN", "http://app"}, {"ICAPGATE_CONFIG", file}});
+  CHECK(from_file.problems.empty());
+  CHECK(from_file.values.scanners.size() == 2);
+}
+
 TEST_CASE("all problems of all places are told at once") {
   const folder here;
   const auto file =
@@ -354,7 +374,7 @@ TEST_CASE("all problems of all places are told at once") {
         file + ":4:12: policy.max_head: \"1\"", std::string("ICAPGATE_ICAP: \"icap://av\""),
         std::string("ICAPGATE_ICAP: \"http://b/c\""), std::string("ICAPGATE_LOG_LEVEL: \"loud\""),
         "ICAPGATE_POLICY__SPOOL__DIR: \"" + here.path("nowhere"),
-        std::string("--listen: \"8080\" has no port"), std::string("--origin: given more")}) {
+        std::string("--listen: \"8080\" has no host"), std::string("--origin: given more")}) {
     INFO(part);
     CHECK(contains(text, part));
   }

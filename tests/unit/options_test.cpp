@@ -121,6 +121,24 @@ TEST_CASE("a scanner is an icap:// URL with a path, or the embedded one") {
   CHECK(contains(refusal("scanner.*.servers", "http://av/s"), "not an icap:// URL"));
 }
 
+TEST_CASE("one text may hold several scanners, and a comma within a path stays there") {
+  const auto scanners = [](const std::string& text) {
+    config c;
+    CHECK(store_text("scanner.*.servers", {text}, c).empty());
+    return show(row("scanner.*.servers"), c);
+  };
+  using texts = std::vector<std::string>;
+  CHECK(scanners("icap://a/x,icap://b/y") == texts{"icap://a/x", "icap://b/y"});
+  CHECK(scanners("icap://a/x, icap://b/y,embedded:") ==
+        texts{"icap://a/x", "icap://b/y", "embedded:"});
+  CHECK(scanners("embedded:,icap://a/x") == texts{"icap://a/x", "embedded:"});
+  CHECK(scanners("icap://a/x,y?z=1,2") == texts{"icap://a/x,y?z=1,2"});
+  CHECK(scanners("icap://a/x,y,icap://b/,") == texts{"icap://a/x,y", "icap://b/,"});
+  CHECK(contains(refusal("scanner.*.servers", "icap://a/x,http://b/y"), "\"http://b/y\" is not"));
+  CHECK(contains(refusal("scanner.*.servers", "icap://a/x,embedded:z"), "\"embedded:z\" is not"));
+  CHECK(contains(refusal("scanner.*.servers", ""), "is not a URL"));
+}
+
 TEST_CASE("every bad value of a list is told, and the list is left alone") {
   config c;
   c.avoid_ports = {1};
@@ -180,6 +198,13 @@ TEST_CASE("The text of --help fits a screen and names every flag") {
   check_lines(text, 24);
   for (const auto& r : options()) CHECK(contains(text, r.flag));
   CHECK(contains(text, "ICAPGATE_"));
+}
+
+TEST_CASE("a time that may be 0 says what 0 means") {
+  for (const auto& r : options()) {
+    INFO(r.key);
+    if (r.kind == option_kind::duration && r.min == 0) CHECK(contains(std::string(r.help), "0: "));
+  }
 }
 
 TEST_CASE("help limits names every option without a flag") {

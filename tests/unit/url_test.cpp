@@ -142,6 +142,16 @@ TEST_CASE("endpoints are HOST:PORT") {
   }
 }
 
+TEST_CASE("a port alone is answered with the host that is missing") {
+  CHECK(contains(endpoint_text("8901"), "has no host"));
+  CHECK(contains(endpoint_text("8901"), "127.0.0.1:8901"));
+  CHECK(contains(endpoint_text(":8901"), "127.0.0.1:8901"));
+  CHECK(contains(endpoint_text("99999"), "has no host"));
+  CHECK_FALSE(contains(endpoint_text("99999"), ":99999"));
+  CHECK(contains(endpoint_text("localhost"), "has no port"));
+  CHECK(contains(endpoint_text("127.0.0.1"), "has no port"));
+}
+
 TEST_CASE("passwords in URLs are not shown") {
   CHECK(without_user_info("http://u:secret@h/p@q") == "http://-@h/p@q");
   CHECK(without_user_info("http://u:se@cret@h") == "http://-@h");
