@@ -6,6 +6,22 @@
 
 namespace icapgate::proxy {
 
+namespace {
+
+// A detection that was told stays one, whatever became of the rest of the answer: neither another
+// scanner nor the fallback may deliver what this one found. Its page is no longer to be used.
+bool keep_detection(icap::answer told, scan_report& report) {
+  if (!told.http_head.ends_with("\r\n\r\n")) told.http_head.clear();
+  auto found = icap::judge(told);
+  if (!found || found->kind != icap::verdict::blocked) return false;
+  told.http_head.clear();
+  report.answer = std::move(told);
+  report.outcome = std::move(found);
+  return true;
+}
+
+}  // namespace
+
 // The right to one exchange, given back by itself.
 class icap_client::turn {
  public:
@@ -50,6 +66,7 @@ task<scan_report> icap_client::respmod(icap::respmod_request request, body_intak
     request.uri = at.uri;
     request.host = at.host;
     report.scanner = at.uri;
+    report.icap_status = 0;
     co_await try_service(at, request, body, adapted, report);
     if (report.outcome || !http::is_scanner_trouble(report.outcome.error())) break;
   }
@@ -87,6 +104,7 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
   report.icap_status = exchange.result().status;
   if (reason != errc::complete) {
     report.outcome = reason;
+    if (keep_detection(exchange.result(), report)) co_return false;
     const bool closed = reason == errc::icap_answer_eof || reason == errc::icap_answer_reset ||
                         reason == errc::icap_write_failed;
     co_return over->reused&& closed && !exchange.answered();

@@ -61,7 +61,7 @@ class origin_exchange {
   task<errc> run(http::response_head& response);
 
   // The whole request went out: the connection can be used again once the response is read.
-  bool request_sent() const { return sent_ && !broken_; }
+  bool request_sent() const { return sent_ && outgoing_.empty() && !broken_; }
   // The origin said something, or body bytes of the client are used up: no second try is possible.
   bool repeatable() const { return !answered_ && body_bytes_ == 0; }
   std::uint64_t body_bytes() const { return body_bytes_; }
@@ -87,6 +87,7 @@ class origin_exchange {
   bool broken_ = false;  // the origin closed its receiving side; its response may still be there
   bool answered_ = false;
   bool awaiting_response_ = false;
+  unsigned interim_heads_ = 0;
   std::uint64_t body_bytes_ = 0;
 };
 

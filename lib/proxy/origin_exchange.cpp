@@ -3,6 +3,12 @@
 #include "proxy/origin_client.hpp"
 
 namespace icapgate::proxy {
+namespace {
+
+// An origin that sends nothing but interim heads would keep the worker busy for ever.
+constexpr unsigned max_interim_heads = 100;
+
+}  // namespace
 
 origin_exchange::origin_exchange(origin_connection& origin, http_reader& client,
                                  const http::request_head& request, const config& settings)
@@ -127,6 +133,7 @@ task<errc> origin_exchange::read_heads(http::response_head& response, bool& fina
     if (response.status == 101) co_return errc::origin_upgrade_refused;
     final = !response.is_interim();
     if (final) co_return errc::complete;
+    if (++interim_heads_ > max_interim_heads) co_return errc::origin_head_too_large;
     origin_.reader.next_head();
     if (response.status != 100 || !request_.expects_continue) continue;
     const_buffers go_on;

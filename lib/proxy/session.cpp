@@ -31,7 +31,7 @@ task<void> session::run() {
     if (!idle_) co_await refuse(reason);
     more = false;
   }
-  if (client_.is_open() && !reader_.body_ended()) co_await linger();
+  if (client_.is_open() && !is_silent()) co_await linger();
 }
 
 // Reads the next head. Before its first byte nothing is owed to the client: idle_ is true.
@@ -108,6 +108,11 @@ task<void> session::refuse(errc reason) {
   resources_.metrics.transactions[static_cast<std::size_t>(reason)].add();
   resources_.metrics.responses[row.status].add();
   if (row.status != 0) co_await linger();
+}
+
+// Nothing more has come, nor will come as far as this request tells.
+bool session::is_silent() {
+  return reader_.body_ended() && !reader_.has_input() && client_.is_quiet();
 }
 
 task<void> session::linger() {

@@ -27,6 +27,7 @@ class session : public boost::intrusive::list_base_hook<
   errc parse_request(http_reader::head_status status);
   task<bool> serve_request();
   task<void> refuse(errc reason);
+  bool is_silent();
   task<void> linger();
 
   worker_resources& resources_;

@@ -131,6 +131,7 @@ void worker::expire_all() {
 void worker::stop_when_idle() {
   if (!resources_.draining || !sessions_.empty()) return;
   resources_.all_deadlines.stop();
+  resources_.metrics.heartbeat.store(0, std::memory_order_relaxed);  // at rest, not dead
   resources_.origin.clear();
   resources_.scanners.clear();
 }

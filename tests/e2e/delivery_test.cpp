@@ -362,3 +362,21 @@ TEST_CASE("delivery: interim responses of the origin are not taken for the respo
   CHECK(got.body == "the response");
   CHECK(on.scanner.scan_of("/a").body == "the response");
 }
+
+TEST_CASE(
+    "delivery: what a client sends behind its last request takes nothing of the response away") {
+  const auto body =
+      noise(3'000'000);  // waits in the gateway's socket while the client reads nothing
+  stage on;
+  on.origin.when("/a", {.body = body});
+  auto client = on.client();
+  std::string ahead = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  for (int i = 0; i < 2000; ++i) ahead += "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.wire().write(ahead);
+  CHECK(on.icapgate.line().text("reason") == "complete");
+  const auto got = client.receive();
+  CHECK(got.whole());
+  CHECK(difference(got.body, body) == "");
+  CHECK(client.ended());
+  CHECK(on.origin.requests().size() == 1);
+}

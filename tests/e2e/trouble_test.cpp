@@ -243,6 +243,18 @@ TEST_CASE("trouble: the log has the status that the scanner gave") {
   CHECK(on.icapgate.line().number("icap_status") == 506);
 }
 
+TEST_CASE("trouble: the log has no status of a scanner beside the name of another") {
+  const reserved_port nobody;
+  icap_peer busy;
+  busy.play(says(icap_status("503 Service Overloaded")));
+  stage on({.scanners = {busy.port(), nobody.number()}});
+  on.origin.when("/a", {.body = "a body"});
+  CHECK(on.get("/a").status == 503);
+  const auto line = on.icapgate.line();
+  CHECK(line.text("reason") == "icap_connect_refused");
+  CHECK((!line.has("icap_status") || line.number("icap_status") == 0));
+}
+
 TEST_CASE("trouble: half an adapted response is never a whole one") {
   for (const bool fallback : {false, true}) {
     const auto large = noise(3'000'000);
@@ -412,6 +424,19 @@ TEST_CASE("trouble: an origin that breaks off during the scan of an early 204 is
   });
   const auto got = on.get("/a");
   CHECK_FALSE((got.status == 200 && got.whole()));
+}
+
+TEST_CASE("trouble: an origin without an end of interim responses costs its own request only") {
+  stage on;
+  on.origin.when("/a", [](connection& to, const origin_request&) {
+    std::string many;
+    for (int i = 0; i < 1000; ++i) many += "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    for (;;) to.write(many);
+  });
+  on.origin.when("/b", {.body = "a body"});
+  CHECK(on.get("/a").status == 502);
+  CHECK(on.icapgate.line().text("reason") == "origin_head_too_large");
+  CHECK(on.get("/b").body == "a body");
 }
 
 TEST_CASE("trouble: a client that goes away leaves the gateway in order") {

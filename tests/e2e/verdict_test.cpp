@@ -169,3 +169,32 @@ TEST_CASE("verdict: an infected body of 3 MB gives the page and not one byte of 
   CHECK(got.body == page_body());
   CHECK(on.scanner.scan_of("/big").body.size() == 3'000'000);
 }
+
+TEST_CASE("verdict: a detection that breaks off is a block, whatever else is at hand") {
+  const auto page = block_page();
+  const std::vector<std::string> answers = {
+      page.substr(0, page.size() - 5), page.substr(0, page.size() - 20),
+      page.substr(0, page.find("HTTP/1.0 403") + 30), page.substr(0, page.size() - 5) + "zz\r\n",
+      page + "bytes behind the end"};
+  for (const auto& answer : answers) {
+    INFO(answer);
+    icap_peer finder;
+    finder.play([&](exchange& with) {
+      with.body();
+      with.answer(answer);
+      with.wire().close();
+    });
+    icap_peer blind;
+    stage on({.scanners = {finder.port(), blind.port()}, .fallback = true});
+    on.origin.when("/a", {.body = "the origin's body"});
+    const auto got = on.get("/a");
+    CHECK(got.status == 403);
+    CHECK(got.whole());
+    CHECK(got.body.find("the origin's body") == std::string::npos);
+    const auto line = on.icapgate.line();
+    CHECK(line.text("verdict") == "blocked");
+    CHECK(line.text("reason") == "blocked");
+    CHECK(line.text("threat") == "Play.Virus");
+    CHECK(blind.scans().empty());
+  }
+}

@@ -23,8 +23,8 @@ struct full_origin {
     std::string taken(2 * filler.size(), '\0');
     REQUIRE(::recv(ends[1], taken.data(), taken.size(), MSG_WAITALL) ==
             static_cast<ssize_t>(taken.size()));
-    proxy::stream::socket_type socket(client.context(),
-                                      asio::generic::stream_protocol(AF_UNIX, 0), ends[0]);
+    proxy::stream::socket_type socket(client.context(), asio::generic::stream_protocol(AF_UNIX, 0),
+                                      ends[0]);
     connection = std::make_unique<proxy::origin_connection>(
         std::make_unique<proxy::stream>(std::move(socket), client.all()), blocks, 65536);
   }
