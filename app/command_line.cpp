@@ -83,6 +83,16 @@ class parser {
     demo_->allow_extras();
     once_ = demo_->add_flag("--once");
     demo_help_ = demo_->add_flag("-h,--help");
+    doctor_ = app_.add_subcommand("doctor");
+    doctor_->set_help_flag();
+    doctor_->allow_extras();
+    doctor_->add_option("URL", patient_.scanner);
+    doctor_->add_option("--vendor", patient_.vendor);
+    doctor_->add_option("--ca", patient_.ca);
+    doctor_->add_option("--timeout", patient_.timeout);
+    doctor_->add_option("--max-size", patient_.max_size);
+    doctor_->add_flag("--ladder", patient_.ladder);
+    doctor_help_ = doctor_->add_flag("-h,--help");
     help_command_ = app_.add_subcommand("help");
     help_command_->set_help_flag();
     help_command_->add_option("topic", topic_text_);
@@ -101,6 +111,7 @@ class parser {
     }
     out.what = chosen(out.problems);
     out.once = once_->count() > 0;
+    out.doctor = patient_;
     for (const auto& flag : empty) out.flags.emplace_back(flag, std::vector<std::string>{""});
     for (const auto& [flag, option] : flags_)
       if (option->count() > 0) out.flags.emplace_back(flag, option->results());
@@ -124,13 +135,17 @@ class parser {
   }
 
   command chosen(std::vector<std::string>& problems) const {
-    if (help_->count() > 0 || demo_help_->count() > 0) return command::help;
+    if (help_->count() > 0 || demo_help_->count() > 0 || doctor_help_->count() > 0)
+      return command::help;
     if (version_->count() > 0) return command::version;
     if (demo_->parsed()) return command::demo;
+    if (doctor_->parsed()) return command::doctor;
     if (!help_command_->parsed()) return command::serve;
     if (topic_text_.empty()) return command::help;
     if (topic_text_ == "limits") return command::help_limits;
-    problems.push_back("help: unknown topic " + in_quotes(topic_text_) + "; there is \"limits\"");
+    if (topic_text_ == "scanner") return command::help_scanner;
+    problems.push_back("help: unknown topic " + in_quotes(topic_text_) +
+                       "; there are \"scanner\" and \"limits\"");
     return command::help;
   }
 
@@ -140,6 +155,9 @@ class parser {
   CLI::App* demo_ = nullptr;
   CLI::Option* once_ = nullptr;
   CLI::Option* demo_help_ = nullptr;
+  CLI::App* doctor_ = nullptr;
+  CLI::Option* doctor_help_ = nullptr;
+  doctor::arguments patient_;
   CLI::App* help_command_ = nullptr;
   std::string topic_text_;
   std::map<std::string, CLI::Option*> flags_;

@@ -1,17 +1,20 @@
 // What the user typed.
 #pragma once
 
+#include "doctor/doctor.hpp"
+
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace icapgate {
 
-enum class command { serve, demo, help, help_limits, version };
+enum class command { serve, demo, doctor, help, help_limits, help_scanner, version };
 
 struct command_line {
   command what = command::serve;
   bool once = false;  // demo --once
+  doctor::arguments doctor;
   std::vector<std::pair<std::string, std::vector<std::string>>> flags;
   std::vector<std::string> problems;
   bool complete = true;  // false: the flags could not be told apart, `flags` is empty

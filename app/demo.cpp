@@ -114,7 +114,7 @@ outcome expect_same(std::string_view what, const fetched& response, const fetche
 
 outcome expect_page(std::string_view what, const fetched& response) {
   const bool named = response.beginning.find("EICAR-Test-String") != std::string::npos;
-  const bool leaked = response.beginning.find(embedded::eicar_text()) != std::string::npos;
+  const bool leaked = response.beginning.find(eicar_text()) != std::string::npos;
   std::string came = told(response);
   if (named) came += ", names EICAR-Test-String";
   if (leaked) came += ", the file itself";

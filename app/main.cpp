@@ -1,13 +1,16 @@
 // icapgate: an ICAP-scanning reverse proxy.
 #include "banner.hpp"
 #include "base/config.hpp"
+#include "base/credentials.hpp"
 #include "base/help.hpp"
 #include "base/log.hpp"
 #include "command_line.hpp"
 #include "demo.hpp"
+#include "doctor/doctor.hpp"
 #include "embedded/scanner.hpp"
 #include "log_rotation.hpp"
 #include "proxy/server.hpp"
+#include "proxy/tls.hpp"
 
 #include <sysexits.h>
 #include <unistd.h>
@@ -15,6 +18,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <string_view>
@@ -76,9 +80,20 @@ int run(config settings, access_log& access) {
   }
 }
 
+// What the settings name and only OpenSSL or the file can tell about.
+void check_secrets(config& values, std::vector<std::string>& problems) {
+  std::string why;
+  if (!read_credentials(values, why)) problems.push_back(why);
+  for (const auto* list : {&values.scanners, &values.standby_scanners})
+    for (const auto& one : *list)
+      if (one.scheme == "icaps" && !proxy::tls_client::make(values.scanner_tls, one.host, why))
+        problems.push_back(one.to_string() + ": " + why);
+}
+
 int serve(const command_line& line) {
   settings all = load_settings({line.flags, environment()});
   all.problems.insert(all.problems.begin(), line.problems.begin(), line.problems.end());
+  if (all.problems.empty()) check_secrets(all.values, all.problems);
   if (!all.problems.empty()) return refuse(all.problems);
   log::set_up(all.values.log_level);
   log_rotation::block_signal();
@@ -91,6 +106,20 @@ int serve(const command_line& line) {
   return run(std::move(all.values), *access);
 }
 
+int run_doctor(const doctor::arguments& from) {
+  doctor::order order;
+  const auto problems = doctor::read_order(from, order);
+  if (!problems.empty()) return refuse(problems);
+  log::set_up("warn");
+  const bool colours = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+  const auto print = [](std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  };
+  doctor::report report(print, colours);
+  return doctor::examine(order, report) ? EX_OK : EX_UNAVAILABLE;
+}
+
 int dispatch(const command_line& line) {
   if (!line.complete) return refuse(line.problems);
   if (line.what == command::serve) return serve(line);
@@ -100,11 +129,15 @@ int dispatch(const command_line& line) {
       return print(help_text());
     case command::help_limits:
       return print(help_limits_text());
+    case command::help_scanner:
+      return print(help_scanner_text());
     case command::version:
       return print(version_text());
     case command::demo:
       log::set_up("warn");
       return run_demo(line.once);
+    case command::doctor:
+      return run_doctor(line.doctor);
     case command::serve:
       break;
   }

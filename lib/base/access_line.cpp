@@ -93,8 +93,8 @@ std::string without_query_values(std::string_view target) {
 }
 
 std::string_view name_of(access_verdict verdict) {
-  constexpr std::array<std::string_view, 6> names{"none",    "skipped", "clean",
-                                                  "adapted", "blocked", "error"};
+  constexpr std::array<std::string_view, 7> names{"none",    "skipped",     "clean", "adapted",
+                                                  "blocked", "unscannable", "error"};
   return names[static_cast<std::size_t>(verdict)];
 }
 

@@ -14,12 +14,31 @@
 
 namespace icapgate {
 
+// TLS towards a peer, as client.
+struct tls_settings {
+  static constexpr const char* system = "system";
+  static constexpr const char* off = "off";
+  static constexpr const char* automatic = "auto";
+
+  std::string ca = system;              // PEM file that is trusted in place of the system's store
+  std::string certificate = off;        // PEM file with the chain that this side shows
+  std::string key = off;                // PEM file; "off": the key stands in the certificate's file
+  std::string server_name = automatic;  // SNI, and what the certificate must hold; "auto": the host
+  bool verify = true;
+};
+
 struct config {
   endpoint listen{"0.0.0.0", 8080};
-  std::optional<endpoint> admin;  // none: no admin listener
-  url origin;                     // http://host[:port], no path
-  std::vector<url> scanners;      // icap://host[:port]/service; "embedded:" is resolved by app/
-  bool embedded_scanner = false;  // --icap embedded:
+  std::optional<endpoint> admin;      // none: no admin listener
+  url origin;                         // http://host[:port], no path
+  std::vector<url> scanners;          // icap://host[:port]/service; "embedded:" is resolved by app/
+  std::vector<url> standby_scanners;  // used while none of the others can be
+  tls_settings scanner_tls;           // for icaps://
+  std::string scanner_user = "off";
+  std::string scanner_password_file = "off";
+  // Made of both by read_credentials(): a whole ICAP field with its CRLF, or empty. Never shown.
+  std::string scanner_authorization;
+  bool embedded_scanner = false;             // --icap embedded:
   std::vector<std::string> embedded_sha256;  // lower-case hex: bodies the embedded scanner blocks
   std::vector<std::uint16_t> avoid_ports;    // responses from these origin ports are not scanned
   bool debug_fallback = false;               // scanner trouble: deliver the origin's response
@@ -39,13 +58,24 @@ struct config {
   } origin_limits;
   struct {
     std::chrono::milliseconds connect{2'000};
-    std::chrono::milliseconds progress{30'000};  // no byte accepted or received
-    std::chrono::milliseconds verdict{60'000};   // last body byte to the answer's first byte
-    std::chrono::milliseconds total{600'000};    // one whole exchange
-    std::chrono::milliseconds idle{50'000};      // a pooled connection's age without use
-    std::size_t connections = 100;               // to all scanners, for the whole process
-    std::chrono::milliseconds acquire{5'000};    // waiting for one of them
+    std::chrono::milliseconds progress{30'000};        // no byte accepted or received
+    std::chrono::milliseconds verdict{60'000};         // last body byte to the answer's first byte
+    std::chrono::milliseconds verdict_per_mib{1'000};  // added to that for each MiB of the body
+    std::chrono::milliseconds total{600'000};          // one whole exchange
+    std::chrono::milliseconds idle{50'000};            // a pooled connection's age without use
+    std::size_t connections = 100;                     // to all scanners, for the whole process
+    std::chrono::milliseconds acquire{5'000};          // waiting for one of them
+    std::chrono::milliseconds options_ttl{60'000};     // where a scanner names none
+    std::chrono::milliseconds options_ttl_min{10'000};
+    std::chrono::milliseconds options_ttl_max{3'600'000};
+    std::size_t max_preview = 65536;  // bytes; the lower of this and the scanner's wish
+    std::chrono::milliseconds canary_interval{300'000};  // 0: at start and at changes only
   } icap_limits;
+  std::string canary = "warn";            // off warn enforce: scanners are sent EICAR now and then
+  std::string vendor = "generic";         // a row of icap/profile
+  bool scanner_sees_credentials = false;  // Authorization and Cookie go to the scanner as they are
+  bool breaker = true;           // a scanner that fails too often is left alone for a while
+  bool transfer_ignore = false;  // a scanner's Transfer-Ignore skips the scan
 
   std::size_t spool_memory = 1 << 20;  // bytes of one body kept in memory; the rest goes to a file
   std::string spool_dir = "/var/tmp";  // must exist and be writable

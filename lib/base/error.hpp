@@ -46,9 +46,12 @@ enum class errc : std::uint8_t {
   icap_connect_timeout,
   icap_connect_failed,
   icap_acquire_timeout,  // no connection became free in time
+  icap_scanners_shut,    // none may be used now: failed too often, or does not detect
   icap_write_timeout,
   icap_write_failed,
-  icap_answer_timeout,
+  icap_answer_timeout,  // no byte of an answer after the whole body was sent
+  icap_answer_stalled,  // the answer began and did not go on
+  icap_total_timeout,   // one exchange took longer than it may in all
   icap_answer_eof,
   icap_answer_reset,
   icap_answer_invalid,     // not ICAP, or not what this exchange allows
@@ -56,6 +59,9 @@ enum class errc : std::uint8_t {
   icap_status_busy,        // 503, 506
   icap_status_error,       // any other 4xx, 5xx
   icap_status_unexpected,  // a status that proves nothing
+  icap_status_auth,        // 401, 407
+  icap_tls_failed,         // no TLS came to be, for any reason but the next
+  icap_tls_certificate,    // the scanner's certificate does not prove that it is the scanner
   spool_failed,            // the temporary file could not be written or read
   gateway_draining,
   gateway_internal,

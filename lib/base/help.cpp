@@ -29,6 +29,24 @@ std::string left_column(const option& row) {
   return row.is_list() ? text + " ..." : text;
 }
 
+bool is_about_scanner(const option& row) {
+  return row.key.starts_with("scanner.");
+}
+
+// The rows without a flag that `wanted` picks.
+std::string keys(bool (*wanted)(const option&)) {
+  std::string out;
+  for (const auto& row : options()) {
+    if (!row.flag.empty() || !wanted(row)) continue;
+    std::string key;
+    for (const auto& part : split_key(row.key))
+      (key += key.empty() ? "" : ".") += part == "*" ? "NAME" : part;
+    add_columns(out, key + " = " + std::string(row.initial.empty() ? "[]" : row.initial), 40,
+                row.help);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string_view program_version() {
@@ -41,7 +59,8 @@ std::string help_text() {
       "\n"
       "  icapgate --origin URL --icap URL [options]\n"
       "  icapgate demo [--once]     see it work: origin, scanner, gateway on loopback\n"
-      "  icapgate help limits       the limits and timeouts\n"
+      "  icapgate doctor URL        can this scanner be trusted? what to write for it\n"
+      "  icapgate help TOPIC        scanner, limits: settings that have no flag\n"
       "\n";
   for (const auto& row : options())
     if (!row.flag.empty()) add_columns(out, left_column(row), 25, with_initial(row));
@@ -56,21 +75,20 @@ std::string help_text() {
 }
 
 std::string help_limits_text() {
-  std::string out =
-      "Limits and timeouts, as keys of the file (icapgate --config FILE) with defaults.\n"
-      "As environment variables: scanner.NAME.timeout.total is\n"
-      "ICAPGATE_SCANNER__TIMEOUT__TOTAL. Times are like 300ms 5s 5m 1h, sizes like\n"
-      "65536 64KiB 10MB. timeout.idle: no byte moved for so long.\n"
-      "\n";
-  for (const auto& row : options()) {
-    if (!row.flag.empty()) continue;
-    std::string key;
-    for (const auto& part : split_key(row.key))
-      (key += key.empty() ? "" : ".") += part == "*" ? "NAME" : part;
-    add_columns(out, key + " = " + std::string(row.initial.empty() ? "[]" : row.initial), 40,
-                row.help);
-  }
-  return out;
+  return "Limits and timeouts, as keys of the file (icapgate --config FILE) with defaults.\n"
+         "As environment variables: client.timeout.head is ICAPGATE_CLIENT__TIMEOUT__HEAD.\n"
+         "Times are like 300ms 5s 5m 1h, sizes like 65536 64KiB 10MB.\n"
+         "timeout.idle: no byte moved for so long.\n"
+         "\n" +
+         keys([](const option& row) { return !is_about_scanner(row); });
+}
+
+std::string help_scanner_text() {
+  return "What is known of the scanners, as keys of the file with defaults. As environment\n"
+         "variables: scanner.NAME.timeout.total is ICAPGATE_SCANNER__TIMEOUT__TOTAL.\n"
+         "icapgate doctor URL finds out what to write here.\n"
+         "\n" +
+         keys(is_about_scanner);
 }
 
 }  // namespace icapgate

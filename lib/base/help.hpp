@@ -11,7 +11,8 @@ std::string_view program_version();
 // The frequent options: at most 24 lines of 80 columns.
 std::string help_text();
 
-// The limits and timeouts, which have no flag.
-std::string help_limits_text();
+// The topics of `icapgate help`: what has no flag. Each fits a screen.
+std::string help_limits_text();   // limits and timeouts towards clients, origin and disk
+std::string help_scanner_text();  // everything about scanners
 
 }  // namespace icapgate

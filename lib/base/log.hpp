@@ -75,6 +75,7 @@ enum class access_verdict : std::uint8_t {
   clean,
   adapted,
   blocked,
+  unscannable,
   error,
 };
 

@@ -91,6 +91,8 @@ MetricFamily scans(const workers& all) {
       .row(total(all, [](auto& w) -> auto& { return w.scans_clean; }), {{"verdict", "clean"}})
       .row(total(all, [](auto& w) -> auto& { return w.scans_adapted; }), {{"verdict", "adapted"}})
       .row(total(all, [](auto& w) -> auto& { return w.scans_blocked; }), {{"verdict", "blocked"}})
+      .row(total(all, [](auto& w) -> auto& { return w.scans_unscannable; }),
+           {{"verdict", "unscannable"}})
       .row(total(all, [](auto& w) -> auto& { return w.scans_failed; }), {{"verdict", "error"}})
       .take();
 }
@@ -103,6 +105,8 @@ MetricFamily unscanned(const workers& all) {
            {{"reason", "avoid_port"}})
       .row(total(all, [](auto& w) -> auto& { return w.unscanned_fallback; }),
            {{"reason", "debug_fallback"}})
+      .row(total(all, [](auto& w) -> auto& { return w.unscanned_ignored; }),
+           {{"reason", "transfer_ignore"}})
       .take();
 }
 
@@ -119,6 +123,32 @@ MetricFamily timing(const workers& all, std::string name, std::string help, Pick
       .take();
 }
 
+template <class Pick>
+MetricFamily by_server(MetricType type, const std::vector<scanner_metrics>& scanners,
+                       std::string name, std::string help, Pick pick) {
+  family f(type, std::move(name), std::move(help));
+  for (const auto& one : scanners) f.row(static_cast<double>(pick(one)), {{"server", one.uri}});
+  return f.take();
+}
+
+void add_scanners(std::vector<MetricFamily>& families,
+                  const std::vector<scanner_metrics>& scanners) {
+  constexpr auto g = MetricType::Gauge;
+  const auto add = [&](MetricType type, const char* name, const char* help, auto pick) {
+    families.push_back(by_server(type, scanners, name, help, pick));
+  };
+  add(g, "icap_server_up", "1: scans may go there.", [](auto& s) { return s.up ? 1 : 0; });
+  add(g, "icap_canary_success", "1: the last canary was detected; 0: it was not, or none was sent.",
+      [](auto& s) { return s.probed && s.detects ? 1 : 0; });
+  add(g, "icap_exchanges_in_flight", "Scans under way.", [](auto& s) { return s.in_flight; });
+  add(g, "icap_connections", "Open connections, idle ones counted.",
+      [](auto& s) { return s.connections; });
+  add(g, "icap_connections_limit", "The lower of ours and the server's Max-Connections.",
+      [](auto& s) { return s.limit; });
+  add(MetricType::Counter, "icap_istag_changes_total", "Changes of the server's ISTag.",
+      [](auto& s) { return s.istag_changes; });
+}
+
 }  // namespace
 
 void histogram::observe(double seconds) {
@@ -128,7 +158,7 @@ void histogram::observe(double seconds) {
   sum_microseconds.add(static_cast<std::uint64_t>(seconds * 1e6));
 }
 
-std::string exposition(const workers& all) {
+std::string exposition(const workers& all, const std::vector<scanner_metrics>& scanners) {
   constexpr auto c = MetricType::Counter;
   constexpr auto g = MetricType::Gauge;
   std::vector<MetricFamily> families;
@@ -147,6 +177,8 @@ std::string exposition(const workers& all) {
       [](auto& w) -> auto& { return w.sent_bytes; });
   add(c, "scanned_bytes_total", "Body bytes that scanners gave a verdict on.",
       [](auto& w) -> auto& { return w.scanned_bytes; });
+  add(c, "scans_trickled_total", "Scans blocked since the answer was a shorter copy of the body.",
+      [](auto& w) -> auto& { return w.scans_trickled; });
   add(c, "client_connections_total", "Client connections accepted.",
       [](auto& w) -> auto& { return w.clients_accepted; });
   add(g, "client_connections", "Client connections now.",
@@ -165,6 +197,7 @@ std::string exposition(const workers& all) {
                             [](auto& w) -> auto& { return w.request_seconds; }));
   families.push_back(timing(all, "scan_duration_seconds", "Scan begun to verdict.",
                             [](auto& w) -> auto& { return w.scan_seconds; }));
+  add_scanners(families, scanners);
   return prometheus::TextSerializer{}.Serialize(families);
 }
 

@@ -47,8 +47,9 @@ struct alignas(64) worker_metrics {
 
   std::array<counter, reasons> transactions;  // by end reason
   std::array<counter, 600> responses;         // by HTTP status sent to the client
-  counter scans_clean, scans_adapted, scans_blocked, scans_failed;
-  counter unscanned_no_body, unscanned_avoid_port, unscanned_fallback;
+  counter scans_clean, scans_adapted, scans_blocked, scans_unscannable, scans_failed;
+  counter scans_trickled;  // of the blocked ones: a shorter copy under an unchanged status
+  counter unscanned_no_body, unscanned_avoid_port, unscanned_fallback, unscanned_ignored;
   counter received_bytes, sent_bytes, scanned_bytes;
   counter clients_accepted, clients_open, transactions_open;
   counter origin_connects, icap_connects, icap_retries, icap_failovers;
@@ -56,7 +57,20 @@ struct alignas(64) worker_metrics {
   std::atomic<std::int64_t> heartbeat{0};  // steady clock, nanoseconds, at the last tick
 };
 
+// One ICAP server now, for the whole process.
+struct scanner_metrics {
+  std::string uri;
+  bool up = false;       // scans may go there
+  bool probed = false;   // there was a canary
+  bool detects = false;  // the last one was found
+  std::size_t in_flight = 0;
+  std::size_t connections = 0;  // open, idle ones counted
+  std::size_t limit = 0;        // of both
+  std::uint64_t istag_changes = 0;
+};
+
 // The Prometheus text of all workers together.
-std::string exposition(const std::vector<std::unique_ptr<worker_metrics>>& workers);
+std::string exposition(const std::vector<std::unique_ptr<worker_metrics>>& workers,
+                       const std::vector<scanner_metrics>& scanners);
 
 }  // namespace icapgate

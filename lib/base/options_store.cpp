@@ -42,9 +42,9 @@ std::string check_origin(const url& u) {
 }
 
 std::string check_scanner(const url& u) {
-  if (u.scheme == "icaps")
-    return "begins with icaps://, and icaps:// scanners are not supported yet";
-  if (u.scheme != "icap") return "is not an icap:// URL";
+  if (!u.unix_socket.empty()) return {};
+  if (u.scheme != "icap" && u.scheme != "icaps")
+    return "is not an icap:// URL, nor icaps:// nor icap+unix:";
   if (!u.path.starts_with('/'))
     return "has no path; a scanner is icap://HOST[:PORT]/SERVICE, such as "
            "icap://scanner:1344/avscan";
@@ -177,21 +177,22 @@ problems store_list(const option& row, std::span<const std::string> values, std:
   return found;
 }
 
-problems store_scanners(std::span<const std::string> values, config& into) {
+// Of the required row, the servers, the embedded scanner may be one.
+problems store_scanners(const option& row, std::span<const std::string> values, config& into) {
   problems found;
   std::vector<url> made;
   bool embedded = false;
   for (const auto& value : values) {
     for (const auto& text : split_scanners(value)) {
-      if (text == embedded_scheme)
+      if (row.required && text == embedded_scheme)
         embedded = true;
       else
         complain(found, text, parse_scanner(text, made.emplace_back()));
     }
   }
   if (!found.empty()) return found;
-  into.scanners = std::move(made);
-  into.embedded_scanner = embedded;
+  std::get<member<std::vector<url>>>(row.target)(into) = std::move(made);
+  if (row.required) into.embedded_scanner = embedded;
   return {};
 }
 
@@ -239,7 +240,7 @@ void show_into(std::vector<std::string>& out, const option& row, const std::vect
 
 std::vector<std::string> store(const option& row, std::span<const std::string> values,
                                config& into) {
-  if (row.kind == option_kind::url_list) return store_scanners(values, into);
+  if (row.kind == option_kind::url_list) return store_scanners(row, values, into);
   return std::visit(
       [&]<class M>(M target) -> problems {
         if constexpr (std::is_same_v<M, std::monostate>) {
@@ -268,7 +269,8 @@ std::vector<std::string> show(const option& row, const config& from) {
         if constexpr (!std::is_same_v<M, std::monostate>) show_into(out, row, target(settings));
       },
       row.target);
-  if (row.kind == option_kind::url_list && from.embedded_scanner) out.emplace_back(embedded_scheme);
+  if (row.kind == option_kind::url_list && row.required && from.embedded_scanner)
+    out.emplace_back(embedded_scheme);
   return out;
 }
 

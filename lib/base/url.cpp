@@ -24,6 +24,11 @@ struct known_scheme {
 constexpr std::array<known_scheme, 4> known_schemes{
     {{"http", 80}, {"https", 443}, {"icap", 1344}, {"icaps", 11344}}};
 
+// No port: the text behind it is read in another way.
+constexpr std::string_view unix_scheme = "icap+unix";
+// sockaddr_un holds 108 bytes, the NUL at its end included.
+constexpr std::size_t longest_socket_path = 107;
+
 const known_scheme* find_scheme(std::string_view name) {
   for (const auto& s : known_schemes)
     if (s.name == name) return &s;
@@ -145,7 +150,7 @@ bool check_parts(const boost::urls::url_view& u, std::string& why) {
 bool parse_parts(const boost::urls::url_view& u, url& out, std::string& why) {
   const auto* scheme = find_scheme(out.scheme = lower(u.scheme()));
   if (!scheme) {
-    why = "has the unknown scheme \"" + out.scheme + "\" (known: http, icap)";
+    why = "has the unknown scheme \"" + out.scheme + "\" (known: http, icap, icaps, icap+unix)";
     return false;
   }
   if (!check_parts(u, why)) return false;
@@ -167,6 +172,26 @@ bool parse_parts(const boost::urls::url_view& u, url& out, std::string& why) {
   return true;
 }
 
+// "/run/c-icap.sock:/avscan", what stands behind "icap+unix:".
+bool parse_unix(std::string_view text, url& out, std::string& why) {
+  const auto end = text.find(":/");
+  const auto path = text.substr(0, end);
+  if (path.size() < 2 || path.front() != '/' || path.back() == '/' || path.starts_with("//"))
+    why = "has no absolute path of a socket; the form is icap+unix:/path/to/socket:/service";
+  else if (end == std::string_view::npos)
+    why = "has no \":/service\" after the socket's path";
+  else if (path.size() > longest_socket_path)
+    why = "has a socket path of more than 107 bytes, which the system does not take";
+  else if (text.find('#') != std::string_view::npos)
+    why = "has a fragment (#...), which is never sent";
+  else {
+    out = {std::string(unix_scheme), "localhost", 1344, std::string(text.substr(end + 1)),
+           std::string(path)};
+    return true;
+  }
+  return false;
+}
+
 // With examples that have the user's port, if it is one.
 std::string no_host(std::string_view port) {
   const std::string shown(to_port(port) ? port : "8080");
@@ -181,13 +206,19 @@ std::string endpoint::to_string() const {
 }
 
 std::string url::authority() const {
+  if (!unix_socket.empty()) return host;
   const auto* known = find_scheme(scheme);
   if (known && known->port == port) return bracketed(host);
   return bracketed(host) + ':' + std::to_string(port);
 }
 
 std::string url::to_string() const {
+  if (!unix_socket.empty()) return scheme + ':' + unix_socket + ':' + path;
   return scheme + "://" + authority() + path;
+}
+
+std::string url::request_uri() const {
+  return unix_socket.empty() ? to_string() : "icap://localhost" + path;
 }
 
 bool parse_endpoint(std::string_view text, endpoint& out, std::string& why) {
@@ -226,6 +257,9 @@ bool parse_url(std::string_view text, url& out, std::string& why) {
     why = "has a blank, a control character or a letter outside ASCII in it";
     return false;
   }
+  const auto colon = text.find(':');
+  if (colon != std::string_view::npos && lower(text.substr(0, colon)) == unix_scheme)
+    return parse_unix(text.substr(colon + 1), out, why);
   if (text.find("://") == std::string_view::npos) {
     why = "is not a URL: it has no scheme such as http:// or icap://";
     return false;

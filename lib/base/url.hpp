@@ -17,16 +17,21 @@ struct endpoint {
   bool operator==(const endpoint&) const = default;
 };
 
-// scheme://host[:port][/path][?query], without user information or fragment.
+// scheme://host[:port][/path][?query], without user information or fragment; or a scanner behind a
+// unix socket: icap+unix:/path/to/socket:/service[?query].
 struct url {
-  std::string scheme;      // lower case
-  std::string host;        // lower case, without brackets
-  std::uint16_t port = 0;  // the scheme's default where none was given (http 80, icap 1344)
-  std::string path;        // byte for byte as written, with the query; may be empty
+  std::string scheme;         // lower case
+  std::string host;           // lower case, without brackets; "localhost" behind a unix socket
+  std::uint16_t port = 0;     // the scheme's default where none was given (http 80, icap 1344)
+  std::string path;           // byte for byte as written, with the query; may be empty
+  std::string unix_socket{};  // its path, absolute, without ":/"; empty: TCP
 
   // host:port as a Host field has it: IPv6 in brackets, default port left out.
   std::string authority() const;
+  // As a user writes it.
   std::string to_string() const;
+  // As it stands in a request: a unix socket is no business of the server behind it.
+  std::string request_uri() const;
 
   bool operator==(const url&) const = default;
 };

@@ -3,7 +3,6 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <initializer_list>
 #include <new>
 #include <stdexcept>
 
@@ -27,16 +26,6 @@ std::vector<std::size_t> borders_of(std::string_view text) {
 }
 
 }  // namespace
-
-std::string eicar_text() {
-  // Backwards, and in two pieces, so that no optimiser puts the text into the binary.
-  static constexpr std::string_view end = "*H+H$!ELIF-TSET-SURIVITNA-DRADNATS-RACIE$";
-  static constexpr std::string_view begin = "}7)CC7)^P(45XZP\\4[PA@%P!O5X";
-  std::string text;
-  text.reserve(begin.size() + end.size());
-  for (const std::string_view piece : {begin, end}) text.append(piece.rbegin(), piece.rend());
-  return text;
-}
 
 void sha256::release::operator()(evp_md_ctx_st* context) const {
   EVP_MD_CTX_free(context);

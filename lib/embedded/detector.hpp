@@ -1,6 +1,8 @@
 // What the embedded test scanner looks for: the EICAR test string and listed SHA-256s. No socket.
 #pragma once
 
+#include "base/eicar.hpp"
+
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -10,10 +12,6 @@
 struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX
 
 namespace icapgate::embedded {
-
-// The 68 bytes of the EICAR test file, put together at run time: a program or a source that
-// contained them in one piece would be taken away by the user's own antivirus.
-std::string eicar_text();
 
 // A running SHA-256. Throws std::bad_alloc or std::runtime_error where OpenSSL refuses.
 class sha256 {

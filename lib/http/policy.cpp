@@ -27,6 +27,7 @@ action decide(const result<icap::judgement>& outcome, bool debug_fallback) {
     case icap::verdict::adapted:
       return action::adapt;
     case icap::verdict::blocked:
+    case icap::verdict::unscannable:
       return action::block;
   }
   return action::fail;

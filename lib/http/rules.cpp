@@ -41,6 +41,10 @@ bool is_well_known(const field& f) {
   }
 }
 
+bool is_credential(const field& f) {
+  return f.id == field_id::authorization || f.id == field_id::cookie;
+}
+
 // Connection must not take away what the message means or where it goes.
 bool is_protected(std::string_view name) {
   static constexpr std::array<std::string_view, 6> names{"content-length", "host",
@@ -103,14 +107,16 @@ void append_origin_request(std::string& wire, const request_head& head) {
   wire.append(crlf);
 }
 
-void append_scanner_request(std::string& wire, const request_head& head) {
+void append_scanner_request(std::string& wire, const request_head& head, bool credentials) {
   const hop_by_hop dropped(head);
   wire.append(head.method).append(" http://").append(head.host);
   if (head.origin_form != "*") wire.append(head.origin_form);
   wire.append(" HTTP/1.1\r\n");
   append_field(wire, "Host", head.host);
-  for (const auto& f : head.fields)
-    if (f.id != field_id::host && !dropped.contains(f)) append_field(wire, f.name, f.value);
+  for (const auto& f : head.fields) {
+    if (f.id == field_id::host || dropped.contains(f)) continue;
+    append_field(wire, f.name, credentials || !is_credential(f) ? f.value : "-");
+  }
   wire.append(crlf);
 }
 

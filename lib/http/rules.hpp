@@ -37,8 +37,10 @@ struct outgoing_body {
 // Appends the request as the origin gets it: origin form, Via added, body framed as it came.
 void append_origin_request(std::string& wire, const request_head& head);
 
-// Appends the request as the scanner sees it: absolute form, no hop-by-hop fields.
-void append_scanner_request(std::string& wire, const request_head& head);
+// Appends the request as the scanner sees it: absolute form, no hop-by-hop fields. Without
+// `credentials` the values of Authorization and Cookie are replaced by "-": ICAP is often clear
+// text.
+void append_scanner_request(std::string& wire, const request_head& head, bool credentials);
 
 // Appends the response as the scanner sees it: no hop-by-hop fields, no body framing but a known
 // length.

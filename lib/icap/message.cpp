@@ -49,6 +49,18 @@ void append_field(std::string& wire, std::string_view name, std::string_view val
   wire.append(name).append(": ").append(value).append(crlf);
 }
 
+void append_encapsulated(std::string& wire, const exchange_request& request) {
+  const auto end = request.request_head.size() + request.response_head.size();
+  const bool reqmod = request.response_head.empty() && request.method == "REQMOD";
+  wire.append("Encapsulated: ");
+  if (!request.request_head.empty()) wire.append("req-hdr=0, ");
+  if (!request.response_head.empty()) {
+    wire.append("res-hdr=").append(std::to_string(request.request_head.size())).append(", ");
+  }
+  const auto* const body = reqmod ? "req-body=" : "res-body=";
+  wire.append(request.has_body ? body : "null-body=").append(std::to_string(end)).append(crlf);
+}
+
 std::optional<encapsulated_section> parse_section(std::string_view item) {
   const auto equals = item.find('=');
   if (equals == std::string_view::npos) return std::nullopt;
@@ -74,25 +86,35 @@ bool has_token(std::string_view list, std::string_view token) {
 
 }  // namespace
 
-void append_respmod(std::string& wire, const respmod_request& request) {
-  wire.append("RESPMOD ").append(request.uri).append(" ICAP/1.0\r\n");
-  append_field(wire, "Host", request.host);
-  if (!request.request_id.empty()) append_field(wire, "X-Request-Id", request.request_id);
-  append_field(wire, "Allow", "204");
-  const auto body_offset = request.request_head.size() + request.response_head.size();
-  wire.append("Encapsulated: req-hdr=0, res-hdr=")
-      .append(std::to_string(request.request_head.size()))
-      .append(request.has_body ? ", res-body=" : ", null-body=")
-      .append(std::to_string(body_offset))
-      .append("\r\n\r\n")
-      .append(request.request_head)
-      .append(request.response_head);
+bool sends_preview(const exchange_request& request) {
+  return request.preview && request.has_body && request.method != "OPTIONS";
 }
 
-void append_options(std::string& wire, std::string_view uri, std::string_view host) {
-  wire.append("OPTIONS ").append(uri).append(" ICAP/1.0\r\n");
-  append_field(wire, "Host", host);
-  wire.append(crlf);
+bool offers_206(const exchange_request& request) {
+  return request.allow_206 && sends_preview(request);
+}
+
+void append_request(std::string& wire, const exchange_request& request) {
+  wire.append(request.method).append(" ").append(request.uri).append(" ICAP/1.0\r\n");
+  append_field(wire, "Host", request.host);
+  wire.append(request.fields);
+  if (request.method == "OPTIONS") {
+    wire.append(crlf);
+    return;
+  }
+  const bool allow_206 = offers_206(request);
+  if (request.allow_204 || allow_206) {
+    const auto* const both = request.allow_204 ? "204, 206" : "206";
+    append_field(wire, "Allow", allow_206 ? both : "204");
+  }
+  if (sends_preview(request)) append_field(wire, "Preview", std::to_string(*request.preview));
+  append_encapsulated(wire, request);
+  wire.append(crlf).append(request.request_head).append(request.response_head);
+}
+
+std::string_view without_quotes(std::string_view text) {
+  const bool quoted = text.size() >= 2 && text.starts_with('"') && text.ends_with('"');
+  return quoted ? text.substr(1, text.size() - 2) : text;
 }
 
 bool parse_fields(std::string_view text, std::vector<field>& out) {
@@ -119,13 +141,16 @@ const field* find(const std::vector<field>& fields, std::string_view name) {
   return found == fields.end() ? nullptr : &*found;
 }
 
-result<std::vector<encapsulated_section>> parse_encapsulated(std::string_view value) {
+result<std::vector<encapsulated_section>> parse_encapsulated(std::string_view value,
+                                                             bool unlisted_heads) {
   std::vector<encapsulated_section> sections;
   while (!value.empty()) {
     const auto next = parse_section(split_off(value, ","));
     if (!next) return errc::icap_answer_invalid;
     if (sections.empty()) {
-      if (next->offset != 0) return errc::icap_answer_invalid;
+      const bool unlisted =
+          unlisted_heads && is_body(next->kind) && next->kind != section::opt_body;
+      if (next->offset != 0 && !unlisted) return errc::icap_answer_invalid;
     } else {
       const auto& last = sections.back();
       const bool rises = next->offset > last.offset && next->kind > last.kind;

@@ -5,30 +5,36 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace icapgate::icap {
 
-// What a RESPMOD request says before its body. Views are the caller's and are only read.
-struct respmod_request {
-  std::string_view uri;   // absolute: icap://host:port/service (RFC 3507 4.2)
-  std::string_view host;  // the Host field's value
-  std::string_view
-      request_head;  // encapsulated req-hdr: start line, fields, empty line; never empty
-  std::string_view response_head;  // encapsulated res-hdr: likewise
-  std::string_view
-      request_id;        // sent as X-Request-Id, so that both logs can be joined; may be empty
-  bool has_body = true;  // false: null-body (RFC 3507 4.4.1)
+// What a request says before its body. Views are the caller's and are only read.
+struct exchange_request {
+  std::string_view method = "RESPMOD";  // RESPMOD, REQMOD, OPTIONS
+  std::string_view uri = {};            // absolute: icap://host:port/service (RFC 3507 4.2)
+  std::string_view host = {};           // the Host field's value
+  // Encapsulated req-hdr and res-hdr: start line, fields, empty line. Empty: none is sent, as
+  // response_head for REQMOD, and both for OPTIONS.
+  std::string_view request_head = {}, response_head = {};
+  std::string_view fields = {};  // further ICAP fields, whole lines with their CRLF; may be empty
+  bool has_body = true;          // false: null-body (RFC 3507 4.4.1); OPTIONS never has one
+  bool allow_204 = true;         // the caller holds the body until the answer (RFC 3507 4.6)
+  bool allow_206 = false;        // likewise; only said together with a preview
+  std::optional<std::size_t> preview = {};  // bytes; 0 is a preview, too
 };
 
-// Appends the ICAP head and the encapsulated heads, with exact Encapsulated offsets. `Allow: 204`
-// is always sent: the gateway holds the body until the verdict (RFC 3507 4.6).
-void append_respmod(std::string& wire, const respmod_request& request);
+// A preview is a part of a body: without a body there is none, whatever `preview` holds.
+bool sends_preview(const exchange_request& request);
+// Likewise for "Allow: 206", which without a preview would cut the body short on the wire.
+bool offers_206(const exchange_request& request);
 
-// Appends an OPTIONS request.
-void append_options(std::string& wire, std::string_view uri, std::string_view host);
+// Appends the ICAP head and the encapsulated heads, with exact Encapsulated offsets. An OPTIONS
+// request has neither Allow, Preview nor Encapsulated.
+void append_request(std::string& wire, const exchange_request& request);
 
 // One field of a head. A folded value (obs-fold) keeps its inner line breaks, since
 // X-Violations-Found needs them; blanks around the value are removed.
@@ -58,8 +64,14 @@ struct encapsulated_section {
 };
 
 // "res-hdr=0, res-body=132". Offsets must rise from 0, in the order of the enumeration, and at most
-// one body stands last (RFC 3507 4.4.1). Never empty. Errors: icap_answer_invalid.
-result<std::vector<encapsulated_section>> parse_encapsulated(std::string_view value);
+// one body stands last (RFC 3507 4.4.1). Never empty. `unlisted_heads`: a lone req-body, res-body
+// or null-body may stand behind heads that the list leaves out, as one product sends it
+// ("res-body=159"). Errors: icap_answer_invalid.
+result<std::vector<encapsulated_section>> parse_encapsulated(std::string_view value,
+                                                             bool unlisted_heads = false);
+
+// Without a pair of double quotes around it; products send ISTag with and without them.
+std::string_view without_quotes(std::string_view text);
 
 // The head of an ICAP response. Views point into the text that was parsed.
 struct response_head {

@@ -3,7 +3,8 @@
 namespace icapgate::proxy {
 
 body_intake::status body_intake::fill() {
-  const auto got = from_.try_read_body(into_.prepare());
+  if (ended()) return status::end;
+  const auto got = from_->try_read_body(into_.prepare());
   switch (got.status) {
     case http_reader::body_status::data:
       return into_.commit(got.bytes) ? status::data : fail(errc::spool_failed);

@@ -9,7 +9,9 @@ namespace icapgate::proxy {
 // Worker thread only. The reader stands behind the response's head.
 class body_intake {
  public:
-  body_intake(http_reader& from, body_spool& into) : from_(from), into_(into) {}
+  body_intake(http_reader& from, body_spool& into) : from_(&from), into_(into) {}
+  // A body that is whole in its spool already.
+  explicit body_intake(body_spool& whole) : into_(whole) {}
 
   enum class status { data, would_block, end, failed };
 
@@ -17,11 +19,12 @@ class body_intake {
   status fill();
 
   // The whole body is in the spool.
-  bool ended() const { return from_.body_ended(); }
+  bool ended() const { return !from_ || from_->body_ended(); }
   // With status failed: origin_body_* or spool_failed.
   errc error() const { return error_; }
 
-  stream& source() { return from_.source(); }
+  // Only while the body has not ended.
+  stream& source() { return from_->source(); }
   body_spool& spool() { return into_; }
 
  private:
@@ -30,7 +33,7 @@ class body_intake {
     return status::failed;
   }
 
-  http_reader& from_;
+  http_reader* from_ = nullptr;
   body_spool& into_;
   errc error_ = errc::complete;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include <fcntl.h>
 #include <sys/uio.h>
@@ -48,6 +49,18 @@ std::vector<iovec> parts_of(std::vector<block>& row, std::size_t n) {
     n -= length;
   }
   return parts;
+}
+
+// The first `length` bytes of both, which have as many.
+bool same_bytes(const_buffers a, const_buffers b, std::size_t length) {
+  while (length > 0) {
+    const auto part = std::min({length, a.begin()->size(), b.begin()->size()});
+    if (std::memcmp(a.begin()->data(), b.begin()->data(), part) != 0) return false;
+    a.consume(part);
+    b.consume(part);
+    length -= part;
+  }
+  return true;
 }
 
 }  // namespace
@@ -130,6 +143,20 @@ bool body_spool::view(std::uint64_t offset, std::uint64_t max, const_buffers& ou
   auto parts = parts_of(window_, length);
   for (const auto& part : parts) out.push(asio::const_buffer(part.iov_base, part.iov_len));
   return transfer_all(::preadv, file_, parts, offset - memory_size_);
+}
+
+bool body_spool::starts_with(body_spool& other) {
+  if (other.size_ > size_) return false;
+  std::uint64_t at = 0;
+  while (at < other.size_) {
+    const_buffers mine;
+    const_buffers its;
+    if (!view(at, other.size_ - at, mine) || !other.view(at, other.size_ - at, its)) return true;
+    const auto length = std::min(mine.bytes(), its.bytes());
+    if (!same_bytes(mine, its, length)) return false;
+    at += length;
+  }
+  return true;
 }
 
 void body_spool::clear() {

@@ -35,6 +35,10 @@ class body_spool {
   // one; valid until the next call. False: the file could not be read.
   bool view(std::uint64_t offset, std::uint64_t max, const_buffers& out);
 
+  // The other's bytes are this one's first. True, too, where a file can't be read: whoever asks is
+  // to be cautious then.
+  bool starts_with(body_spool& other);
+
   // Bytes from this offset on stand in the file, at file offset 0; size() if there is none.
   std::uint64_t file_begin() const { return file_ < 0 ? size_ : memory_size_; }
   int file() const { return file_; }

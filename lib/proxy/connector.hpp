@@ -1,15 +1,20 @@
-// From a name and a port to a connected stream.
+// From a name and a port, or a unix socket's path, to a connected stream.
 #pragma once
 
 #include "base/error.hpp"
+#include "base/url.hpp"
 #include "proxy/stream.hpp"
 
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace icapgate::proxy {
+
+class tls_client;
 
 // The reasons by which a peer's connector reports failure.
 struct connect_reasons {
@@ -17,30 +22,48 @@ struct connect_reasons {
   errc refused;
   errc timeout;
   errc failed;
+  errc tls_failed = errc::icap_tls_failed;
+  errc tls_untrusted = errc::icap_tls_certificate;
 };
 
 // Makes connections to one peer. Worker thread only.
 class connector {
  public:
-  // `timeout` bounds each address; 0: never given up by us.
+  // `timeout` bounds the look-up of the name, and each address, TLS included; 0: never given up by
+  // us.
   connector(asio::io_context& context, deadlines& all, std::string host, std::uint16_t port,
             milliseconds timeout, const connect_reasons& reasons);
+  // To a URL's host and port, or to its unix socket. `tls`: none for a plain connection.
+  connector(asio::io_context& context, deadlines& all, const url& address,
+            std::shared_ptr<tls_client> tls, milliseconds timeout, const connect_reasons& reasons);
+  ~connector();
+  connector(connector&&) noexcept;
 
   // Tries every address of the name in the resolver's order.
   task<result<std::unique_ptr<stream>>> connect();
 
  private:
-  using endpoints = std::vector<asio::ip::tcp::endpoint>;
-  task<endpoints> resolve();
+  using endpoints = std::vector<stream::socket_type::endpoint_type>;
+  class waiter;
+  struct lookup;
+
+  task<errc> resolve(endpoints& found);
+  bool find_without_lookup(endpoints& found) const;
+  void start_lookup();
+  task<errc> connect_to(stream& fresh, const stream::socket_type::endpoint_type& address);
   errc reason_of(const boost::system::error_code& ec) const;
 
   asio::io_context& context_;
   deadlines& all_;
   std::string host_;
-  std::uint16_t port_;
+  std::uint16_t port_ = 0;
+  std::string unix_socket_;  // in place of host and port
+  std::shared_ptr<tls_client> tls_;
+  bool must_be_tls_ = false;  // what the URL promises is kept, or there is no connection
   milliseconds timeout_;
   connect_reasons reasons_;
   asio::ip::tcp::resolver resolver_;
+  std::shared_ptr<lookup> lookup_;  // the one that runs, if any
 };
 
 }  // namespace icapgate::proxy

@@ -4,149 +4,282 @@
 
 #include <boost/asio/io_context.hpp>
 
-namespace icapgate::proxy {
+#include <algorithm>
 
+namespace icapgate::proxy {
 namespace {
 
-// A detection that was told stays one, whatever became of the rest of the answer: neither another
-// scanner nor the fallback may deliver what this one found. Its page is no longer to be used.
-bool keep_detection(icap::answer told, scan_report& report) {
-  if (!told.http_head.ends_with("\r\n\r\n")) told.http_head.clear();
-  auto found = icap::judge(told);
-  if (!found || found->kind != icap::verdict::blocked) return false;
-  told.http_head.clear();
-  report.answer = std::move(told);
-  report.outcome = std::move(found);
-  return true;
+using admission = scanner_state::admission;
+using outcome = scanner_state::outcome;
+
+// What a scan says of the scanner's health.
+outcome outcome_of(const scan_report& report) {
+  if (report.outcome) return outcome::answered;
+  const auto reason = report.outcome.error();
+  const bool busy = reason == errc::icap_status_busy;
+  return http::is_scanner_trouble(reason) && !busy ? outcome::failed : outcome::unrelated;
+}
+
+// What one worker may keep: idle connections cost some scanners a thread each.
+std::size_t idle_connections(const scanner_state& scanner, const config& settings) {
+  if (!scanner.vendor().keep_alive) return 0;
+  return std::max<std::size_t>(1, settings.icap_limits.connections / worker_count(settings));
+}
+
+bool is_detection(const result<icap::judgement>& outcome) {
+  return outcome && outcome->kind == icap::verdict::blocked;
+}
+
+bool was_closed(errc reason) {
+  return reason == errc::icap_answer_eof || reason == errc::icap_answer_reset ||
+         reason == errc::icap_write_failed;
 }
 
 }  // namespace
 
-// The right to one exchange, given back by itself.
+// The right to one exchange with a scanner, given back by itself.
 class icap_client::turn {
  public:
-  explicit turn(icap_client& owner) : owner_(owner) {}
+  turn(icap_client& owner, scanner_state& at, const scan_report& report)
+      : owner_(owner), at_(at), report_(report) {}
   turn(const turn&) = delete;
   turn& operator=(const turn&) = delete;
-  ~turn() { owner_.end_turn(); }
+  ~turn() {
+    at_.end(outcome_of(report_), clock::now());
+    owner_.room_was_made();
+  }
 
  private:
   icap_client& owner_;
+  scanner_state& at_;
+  const scan_report& report_;
 };
 
-icap_client::service::service(asio::io_context& context, deadlines& all, const url& address,
-                              const config& settings)
-    : uri(address.to_string()),
-      host(address.authority()),
-      connect(context, all, address.host, address.port, settings.icap_limits.connect,
+icap_client::service::service(asio::io_context& context, deadlines& all,
+                              std::shared_ptr<scanner_state> its_state, const config& settings)
+    : state(std::move(its_state)),
+      connect(context, all, state->address(), state->tls(), settings.icap_limits.connect,
               {errc::icap_resolve_failed, errc::icap_connect_refused, errc::icap_connect_timeout,
                errc::icap_connect_failed}),
-      pool(settings.icap_limits.connections, settings.icap_limits.idle) {}
+      pool(idle_connections(*state, settings), settings.icap_limits.idle) {}
 
 icap_client::icap_client(asio::io_context& context, deadlines& all, block_pool& blocks,
-                         const config& settings, exchange_limit& limit, worker_metrics& metrics)
-    : context_(context), blocks_(blocks), settings_(settings), limit_(limit), metrics_(metrics) {
-  for (const auto& address : settings.scanners)
-    services_.push_back(std::make_unique<service>(context, all, address, settings));
+                         const config& settings, const scanner_list& scanners,
+                         worker_metrics& metrics)
+    : context_(context), blocks_(blocks), settings_(settings), metrics_(metrics) {
+  for (const auto& state : scanners)
+    services_.push_back(std::make_unique<service>(context, all, state, settings));
 }
 
-task<scan_report> icap_client::respmod(icap::respmod_request request, body_intake& body,
+task<scan_report> icap_client::respmod(const scan_job& job, body_intake& body,
                                        body_spool& adapted) {
   scan_report report;
-  const auto may_start = co_await wait_for_turn();
-  if (!may_start) {
-    report.outcome = errc::icap_acquire_timeout;
-    co_return report;
+  report.outcome = errc::icap_scanners_shut;
+  attempt current{job, body, adapted, report, {}, {}, clock::now() + settings_.icap_limits.acquire};
+  for (;;) {
+    auto* at = co_await choose(current);
+    if (!at) co_return report;
+    if (!current.tried.empty()) metrics_.icap_failovers.add();
+    current.tried.push_back(at);
+    if (settings_.transfer_ignore &&
+        icap::transfer_of(*at->state->options(), job.path) == icap::transfer::ignore) {
+      at->state->end(outcome::unrelated, clock::now());
+      report.scanner = at->state->uri();
+      report.ignored = true;
+      co_return report;
+    }
+    {
+      const turn held(*this, *at->state, report);
+      report.scanner = at->state->uri();
+      co_await try_service(*at, current);
+    }
+    if (report.outcome || !http::is_scanner_trouble(report.outcome.error())) co_return report;
+    if (report.outcome.error() == errc::icap_status_busy) current.busy.push_back(at);
   }
-  const turn held(*this);
-  const auto first = next_++;
-  for (std::size_t i = 0; i < services_.size(); ++i) {
-    auto& at = *services_[(first + i) % services_.size()];
-    if (i > 0) metrics_.icap_failovers.add();
-    request.uri = at.uri;
-    request.host = at.host;
-    report.scanner = at.uri;
-    report.icap_status = 0;
-    co_await try_service(at, request, body, adapted, report);
-    if (report.outcome || !http::is_scanner_trouble(report.outcome.error())) break;
-  }
-  co_return report;
 }
 
-task<void> icap_client::try_service(service& at, const icap::respmod_request& request,
-                                    body_intake& body, body_spool& adapted, scan_report& report) {
+// --- which scanner
+
+// The next scanner to try, with a turn granted; nullptr if there is none left. Those that are full
+// or said that they are busy are waited for, as long as the settings say.
+task<icap_client::service*> icap_client::choose(attempt& current) {
+  // First come, first served within the worker.
+  bool behind_others = !waiting_.empty();
+  for (;;) {
+    bool some_full = false;
+    auto* found = behind_others ? nullptr : choose_now(current, some_full);
+    if (found || !(some_full || behind_others || !current.busy.empty())) co_return found;
+    if (clock::now() >= current.give_up) {
+      if (current.tried.empty()) current.report.outcome = errc::icap_acquire_timeout;
+      co_return nullptr;
+    }
+    co_await wait_for_room();
+    behind_others = false;
+    for (const auto* busy : current.busy) std::erase(current.tried, busy);
+    current.busy.clear();
+  }
+}
+
+// Fewest exchanges in flight first, in the first group that has one to offer.
+icap_client::service* icap_client::choose_now(const attempt& current, bool& some_full) {
+  auto out = current.tried;
+  const auto first = next_++;
+  for (;;) {
+    service* best = nullptr;
+    std::pair<unsigned, std::size_t> best_rank;
+    for (std::size_t i = 0; i < services_.size(); ++i) {
+      auto* one = services_[(first + i) % services_.size()].get();
+      if (std::find(out.begin(), out.end(), one) != out.end()) continue;
+      const std::pair rank(one->state->group(), one->state->in_flight());
+      if (best && best_rank <= rank) continue;
+      best = one;
+      best_rank = rank;
+    }
+    if (!best) return nullptr;
+    const auto granted = best->state->begin(clock::now());
+    if (granted == admission::granted) return best;
+    some_full = some_full || granted == admission::full;
+    out.push_back(best);
+  }
+}
+
+// Other workers free their turns without telling this one, so it looks again at each tick.
+task<void> icap_client::wait_for_room() {
+  asio::steady_timer woken(context_, deadlines::tick);
+  waiting_.push_back(&woken);
+  co_await woken.async_wait(use_op);
+  std::erase(waiting_, &woken);
+}
+
+void icap_client::room_was_made() {
+  if (!waiting_.empty()) waiting_.front()->cancel();
+}
+
+// --- one scanner
+
+task<void> icap_client::try_service(service& at, attempt& current) {
+  current.report.icap_status = 0;
   auto pooled = at.pool.take();
   if (pooled) {
     pooled->reused = true;
-    const bool stale =
-        co_await try_connection(at, std::move(pooled), request, body, adapted, report);
+    const bool stale = co_await try_connection(at, std::move(pooled), current);
     if (!stale) co_return;
     metrics_.icap_retries.add();
   }
-  auto fresh = co_await open(at);
+  auto fresh = co_await open(at, current.give_up);
   if (!fresh) {
-    report.outcome = fresh.error();
+    current.report.outcome = fresh.error();
     co_return;
   }
-  co_await try_connection(at, std::move(*fresh), request, body, adapted, report);
+  co_await try_connection(at, std::move(*fresh), current);
 }
 
 // True: the connection was reused and the scanner had closed it before this exchange, so that
 // nothing was tried yet.
 task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> over,
-                                       const icap::respmod_request& request, body_intake& body,
-                                       body_spool& adapted, scan_report& report) {
-  adapted.clear();
-  report.icap_status = 0;
-  scan attempt(*over->socket, blocks_, body, adapted, settings_);
-  const auto reason = co_await attempt.run(request);
-  const auto& exchange = attempt.exchange();
+                                       attempt& current) {
+  auto& report = current.report;
+  current.adapted.clear();
+  std::string fields;
+  const auto request = request_for(at, current, fields);
+  scan one(*over->socket, blocks_, current.body, current.adapted, settings_);
+  auto reason = co_await one.run(request);
+  const auto& exchange = one.exchange();
   report.icap_status = exchange.result().status;
-  if (reason != errc::complete) {
-    report.outcome = reason;
-    if (keep_detection(exchange.result(), report)) co_return false;
-    const bool closed = reason == errc::icap_answer_eof || reason == errc::icap_answer_reset ||
-                        reason == errc::icap_write_failed;
-    co_return over->reused&& closed && !exchange.answered();
-  }
+  if (reason == errc::complete && exchange.result().original_from)
+    reason = co_await complete_partial(current, *exchange.result().original_from);
   report.answer = exchange.result();
-  report.outcome = icap::judge(report.answer);
-  if (attempt.reusable()) at.pool.put(std::move(over));
-  co_return false;
+  at.state->saw_istag(report.answer.istag);
+  report.outcome = icap::judge(report.answer, at.state->vendor(), current.job.status);
+  if (reason == errc::complete) {
+    if (one.reusable()) at.pool.put(std::move(over));
+    co_return false;
+  }
+  // A detection stands, whatever became of the rest of the answer: neither another scanner nor the
+  // fallback may deliver what this one found.
+  if (is_detection(report.outcome)) {
+    report.answer.http_head.clear();
+    co_return false;
+  }
+  report.outcome = reason;
+  co_return over->reused&& was_closed(reason) && !exchange.answered();
 }
 
-task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(service& at) {
+icap::exchange_request icap_client::request_for(const service& at, const attempt& current,
+                                                std::string& fields) const {
+  const auto options = at.state->options();
+  const auto& vendor = at.state->vendor();
+  const auto& job = current.job;
+  icap::exchange_request request;
+  request.uri = at.state->request_uri();
+  request.host = at.state->host();
+  request.request_head = job.request_head;
+  request.response_head = job.response_head;
+  if (!job.request_id.empty())
+    fields.append("X-Request-Id: ").append(job.request_id).append("\r\n");
+  if (options->wants_client_ip && !job.client_ip.empty())
+    fields.append("X-Client-IP: ").append(job.client_ip).append("\r\n");
+  fields.append(settings_.scanner_authorization);
+  fields.append(vendor.fields);
+  if (!vendor.keep_alive) fields.append("Connection: close\r\n");
+  request.fields = fields;
+  request.allow_204 = vendor.allow_204;
+  const bool wanted = icap::transfer_of(*options, job.path) != icap::transfer::complete;
+  if (options->preview && wanted && vendor.preview) {
+    request.preview = std::min(*options->preview, settings_.icap_limits.max_preview);
+    request.allow_206 = options->allow_206;
+  }
+  return request;
+}
+
+// A 206's body goes on with bytes of the original (draft-icap-ext-partial-content): they are
+// appended, so that what is delivered is whole.
+task<errc> icap_client::complete_partial(attempt& current, std::uint64_t original_from) {
+  auto& body = current.body;
+  auto& spool = body.spool();
+  while (!body.ended()) {
+    const auto got = body.fill();
+    if (got == body_intake::status::failed) co_return body.error();
+    if (got != body_intake::status::would_block) continue;
+    body.source().expires_after(settings_.origin_limits.progress);
+    const auto ready = co_await body.source().wait_readable();
+    if (ready != io_status::ok) co_return errc::origin_body_timeout;
+  }
+  if (original_from > spool.size()) co_return errc::icap_answer_invalid;
+  while (original_from < spool.size()) {
+    const_buffers views;
+    if (!spool.view(original_from, spool.size() - original_from, views))
+      co_return errc::spool_failed;
+    for (const auto& view : views)
+      if (!current.adapted.append({static_cast<const char*>(view.data()), view.size()}))
+        co_return errc::spool_failed;
+    original_from += views.bytes();
+  }
+  co_return errc::complete;
+}
+
+task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(
+    service& at, clock::time_point give_up) {
+  bool room = at.state->try_open(clock::now());
+  while (!room && clock::now() < give_up) {
+    co_await wait_for_room();
+    room = at.state->try_open(clock::now());
+  }
+  if (!room) co_return errc::icap_acquire_timeout;
+  auto fresh = std::make_unique<connection>(scanner_state::open_connection(at.state));
   auto connected = co_await at.connect.connect();
   if (!connected) co_return connected.error();
   metrics_.icap_connects.add();
-  auto fresh = std::make_unique<connection>();
   fresh->socket = std::move(*connected);
   co_return fresh;
 }
 
-// First come, first served within the worker. Other workers free their turns without telling this
-// one, so it looks again at each tick.
-task<bool> icap_client::wait_for_turn() {
-  const auto give_up = clock::now() + settings_.icap_limits.acquire;
-  bool first = true;
-  while ((first && !waiting_.empty()) || !limit_.try_acquire()) {
-    first = false;
-    if (clock::now() >= give_up) co_return false;
-    asio::steady_timer woken(context_, deadlines::tick);
-    waiting_.push_back(&woken);
-    co_await woken.async_wait(use_op);
-    std::erase(waiting_, &woken);
-  }
-  co_return true;
-}
-
-void icap_client::end_turn() {
-  limit_.release();
-  if (!waiting_.empty()) waiting_.front()->cancel();
-}
-
+// Idle connections make room where another worker waits for one.
 void icap_client::reap() {
-  for (auto& s : services_) s->pool.reap();
+  for (auto& s : services_) {
+    s->pool.reap();
+    if (s->state->room_wanted(clock::now())) s->pool.clear();
+  }
 }
 
 void icap_client::clear() {

@@ -1,5 +1,5 @@
-// The scanners as one worker sees them: connections, the order in which they are tried, and the
-// retry that a stale connection deserves.
+// The scanners as one worker sees them: connections, the choice among them, and the second try that
+// a stale connection or a failing scanner deserves.
 #pragma once
 
 #include "base/config.hpp"
@@ -8,8 +8,10 @@
 #include "proxy/connector.hpp"
 #include "proxy/pool.hpp"
 #include "proxy/scan.hpp"
+#include "proxy/scanner_state.hpp"
 
-#include <atomic>
+#include <boost/asio/steady_timer.hpp>
+
 #include <deque>
 #include <memory>
 #include <string>
@@ -17,71 +19,79 @@
 
 namespace icapgate::proxy {
 
-// Exchanges that may be in flight at once, for the whole process. Any thread.
-class exchange_limit {
- public:
-  explicit exchange_limit(std::size_t max) : free_(static_cast<std::ptrdiff_t>(max)) {}
-
-  bool try_acquire() {
-    if (free_.fetch_sub(1, std::memory_order_relaxed) > 0) return true;
-    release();
-    return false;
-  }
-  void release() { free_.fetch_add(1, std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::ptrdiff_t> free_;
+// What is scanned. Views are the caller's.
+struct scan_job {
+  std::string_view request_head;   // encapsulated, as append_scanner_request makes it
+  std::string_view response_head;  // likewise
+  std::string_view path;           // of the request's target, for the scanner's Transfer lists
+  std::string_view request_id;
+  std::string_view client_ip;
+  unsigned status = 200;  // of the response
 };
 
-// What one scan came to, beside its judgement.
+// What one scan came to.
 struct scan_report {
   result<icap::judgement> outcome = errc::gateway_internal;
   std::string scanner;  // the service that answered or failed last
   unsigned icap_status = 0;
-  icap::answer answer;  // with an outcome: what it was judged by
+  icap::answer answer;   // with an outcome: what it was judged by
+  bool ignored = false;  // the scanner does not want such responses, and the settings let it
 };
 
 // Worker thread only.
 class icap_client {
  public:
   icap_client(asio::io_context& context, deadlines& all, block_pool& blocks, const config& settings,
-              exchange_limit& limit, worker_metrics& metrics);
+              const scanner_list& scanners, worker_metrics& metrics);
 
-  // Scans a response: on one scanner after the other until one gives a verdict. `request` is
-  // complete but for uri and host. `adapted` holds the body of the answer afterwards. Reasons:
-  // icap_*, origin_body_*, spool_failed.
-  task<scan_report> respmod(icap::respmod_request request, body_intake& body, body_spool& adapted);
+  // Scans a response: on one scanner after the other until one gives a verdict. The body stays in
+  // its spool, so that each can begin anew. `adapted` holds the body of the answer afterwards.
+  // Reasons: icap_*, origin_body_*, spool_failed.
+  task<scan_report> respmod(const scan_job& job, body_intake& body, body_spool& adapted);
 
   void reap();
   void clear();
 
  private:
   struct connection {
+    explicit connection(scanner_state::open_connection its_place) : place(std::move(its_place)) {}
+    scanner_state::open_connection place;
     std::unique_ptr<stream> socket;
     bool reused = false;
   };
   struct service {
-    service(asio::io_context& context, deadlines& all, const url& address, const config& settings);
-    std::string uri;
-    std::string host;
+    service(asio::io_context& context, deadlines& all, std::shared_ptr<scanner_state> its_state,
+            const config& settings);
+    std::shared_ptr<scanner_state> state;
     connector connect;
     idle_pool<connection> pool;
   };
   class turn;
+  // One scan on its way through the scanners.
+  struct attempt {
+    const scan_job& job;
+    body_intake& body;
+    body_spool& adapted;
+    scan_report& report;
+    std::vector<const service*> tried;
+    std::vector<const service*> busy;  // of those: worth another try
+    clock::time_point give_up;
+  };
 
-  task<bool> wait_for_turn();
-  void end_turn();
-  task<void> try_service(service& at, const icap::respmod_request& request, body_intake& body,
-                         body_spool& adapted, scan_report& report);
-  task<bool> try_connection(service& at, std::unique_ptr<connection> over,
-                            const icap::respmod_request& request, body_intake& body,
-                            body_spool& adapted, scan_report& report);
-  task<result<std::unique_ptr<connection>>> open(service& at);
+  task<service*> choose(attempt& current);
+  service* choose_now(const attempt& current, bool& some_full);
+  task<void> wait_for_room();
+  void room_was_made();
+  task<void> try_service(service& at, attempt& current);
+  task<bool> try_connection(service& at, std::unique_ptr<connection> over, attempt& current);
+  task<result<std::unique_ptr<connection>>> open(service& at, clock::time_point give_up);
+  icap::exchange_request request_for(const service& at, const attempt& current,
+                                     std::string& fields) const;
+  task<errc> complete_partial(attempt& current, std::uint64_t original_from);
 
   asio::io_context& context_;
   block_pool& blocks_;
   const config& settings_;
-  exchange_limit& limit_;
   worker_metrics& metrics_;
   std::vector<std::unique_ptr<service>> services_;
   std::size_t next_ = 0;

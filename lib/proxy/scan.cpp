@@ -18,9 +18,14 @@ scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& a
       settings_(settings),
       input_(blocks.acquire()) {}
 
-task<errc> scan::run(const icap::respmod_request& request) {
+task<errc> scan::run(const icap::exchange_request& request) {
   machine_.begin(request, head_);
   before_ = head_;
+  // What is there of the body goes out with the head, in one write.
+  bool waiting = false;
+  const auto filled = fill(waiting);
+  if (filled != errc::complete) co_return filled;
+  take_frame();
   for (;;) {
     auto on = blocked::nothing;
     const auto pushed = push(on);
@@ -38,7 +43,7 @@ errc scan::push(blocked& on) {
   while (!broken_) {
     const auto flushed = flush(on);
     if (flushed != errc::complete || on != blocked::nothing || broken_) return flushed;
-    if (machine_.sent()) return errc::complete;
+    if (machine_.sent() || machine_.awaiting_continue()) return errc::complete;
     bool waiting = false;
     const auto filled = fill(waiting);
     if (filled != errc::complete) return filled;
@@ -52,7 +57,9 @@ errc scan::push(blocked& on) {
 
 // Takes body bytes that are there into the spool, up to a batch.
 errc scan::fill(bool& waiting) {
-  while (!body_.ended() && body_.spool().size() - framed_body_ < batch) {
+  // Enough for a whole preview in any case: nothing is framed before it is there.
+  const auto enough = std::max<std::uint64_t>(batch, settings_.icap_limits.max_preview);
+  while (!body_.ended() && body_.spool().size() - framed_body_ < enough) {
     const auto got = body_.fill();
     if (got == body_intake::status::failed) return body_.error();
     waiting = got == body_intake::status::would_block;
@@ -105,40 +112,46 @@ errc scan::flush(blocked& on) {
   return errc::complete;
 }
 
+// Each phase has a deadline of its own.
 task<errc> scan::wait(blocked on) {
-  auto& origin = body_.source();
-  switch (on) {
-    case blocked::nothing: {
-      const auto time = heard_ ? settings_.icap_limits.progress : settings_.icap_limits.verdict;
-      if (!expire_scanner_after(time)) co_return errc::icap_answer_timeout;
-      co_await scanner_.wait_readable();
-      break;
-    }
-    case blocked::on_scanner:
-      if (!expire_scanner_after(settings_.icap_limits.progress)) co_return errc::icap_write_timeout;
-      co_await first_of(scanner_.readable(), scanner_.writable());
-      break;
-    case blocked::on_origin:
-      if (!expire_scanner_after(milliseconds(0))) co_return errc::icap_write_timeout;
-      origin.expires_after(settings_.origin_limits.progress);
-      co_await first_of(scanner_.readable(), origin.readable());
-      if (origin.expired()) co_return errc::origin_body_timeout;
-      break;
+  if (on == blocked::on_origin) {
+    // A slow origin is no fault of the scanner's: its time does not count against it.
+    auto& origin = body_.source();
+    const auto began = clock::now();
+    scanner_.expires_after(milliseconds(0));
+    origin.expires_after(settings_.origin_limits.progress);
+    co_await first_of(scanner_.readable(), origin.readable());
+    started_ += clock::now() - began;
+    co_return origin.expired() ? errc::origin_body_timeout : errc::complete;
   }
-  if (!scanner_.expired()) co_return errc::complete;
-  co_return on == blocked::nothing ? errc::icap_answer_timeout : errc::icap_write_timeout;
+  if (!expire_scanner_after(patience(on))) co_return errc::icap_total_timeout;
+  if (on == blocked::on_scanner)
+    co_await first_of(scanner_.readable(), scanner_.writable());
+  else
+    co_await scanner_.wait_readable();
+  co_return scanner_.expired() ? timed_out(on) : errc::complete;
 }
 
-// The nearer of `time` from now (0: none) and the end of the exchange's total time. False: that end
-// is reached.
+// A scanner may think longer about a larger body.
+milliseconds scan::patience(blocked on) const {
+  const auto& limits = settings_.icap_limits;
+  if (on == blocked::on_scanner || heard_) return limits.progress;
+  return limits.verdict + limits.verdict_per_mib * (sent_body_ >> 20);
+}
+
+errc scan::timed_out(blocked on) const {
+  if (clock::now() - started_ >= settings_.icap_limits.total) return errc::icap_total_timeout;
+  if (on == blocked::on_scanner) return errc::icap_write_timeout;
+  return heard_ ? errc::icap_answer_stalled : errc::icap_answer_timeout;
+}
+
+// The nearer of `time` from now and the end of the exchange's total time. False: that end is
+// reached.
 bool scan::expire_scanner_after(milliseconds time) {
-  const auto total = settings_.icap_limits.total;
-  if (total.count() != 0) {
-    const auto used = std::chrono::duration_cast<milliseconds>(clock::now() - started_);
-    if (used >= total) return false;
-    time = time.count() == 0 ? total - used : std::min(time, total - used);
-  }
-  scanner_.expires_after(time);
+  const auto used = std::chrono::duration_cast<milliseconds>(clock::now() - started_);
+  const auto left = settings_.icap_limits.total - used;
+  if (left.count() <= 0) return false;
+  scanner_.expires_after(std::min(time, left));
   return true;
 }
 
@@ -151,6 +164,7 @@ errc scan::receive(bool& complete) {
     heard_ = true;
     const auto consumed = consume({input_.data(), got.bytes}, complete);
     if (complete || consumed != errc::complete) return consumed;
+    if (!machine_.sent() && !machine_.awaiting_continue()) return errc::complete;
   }
 }
 
@@ -158,18 +172,19 @@ errc scan::consume(std::string_view input, bool& complete) {
   for (;;) {
     std::string_view data;
     switch (machine_.receive(input, data)) {
-      case icap::respmod::event::need_input:
+      case icap::exchange::event::need_input:
         return errc::complete;
-      case icap::respmod::event::head:
+      case icap::exchange::event::go_on:
+      case icap::exchange::event::head:
         break;
-      case icap::respmod::event::body:
+      case icap::exchange::event::body:
         if (!adapted_.append(data)) return errc::spool_failed;
         break;
-      case icap::respmod::event::complete:
+      case icap::exchange::event::complete:
         complete = true;
         // Bytes behind the end belong to nobody: the answer can't be told from what follows it.
         return input.empty() ? errc::complete : errc::icap_answer_invalid;
-      case icap::respmod::event::failed:
+      case icap::exchange::event::failed:
         return machine_.error();
     }
   }

@@ -1,9 +1,9 @@
-// One RESPMOD exchange over one connection, while the body still comes from the origin: drives
-// icap::respmod. The scanner may answer at any time; both directions flow at once.
+// One ICAP exchange over one connection, while the body still comes from the origin: drives
+// icap::exchange. The scanner may answer at any time; both directions flow at once.
 #pragma once
 
 #include "base/config.hpp"
-#include "icap/respmod.hpp"
+#include "icap/exchange.hpp"
 #include "proxy/body_intake.hpp"
 #include "proxy/stream.hpp"
 
@@ -21,9 +21,9 @@ class scan {
 
   // Runs to the end of the answer. complete, or a reason icap_*, origin_body_*, spool_failed.
   // Clean-up after a failure is to drop the connection.
-  task<errc> run(const icap::respmod_request& request);
+  task<errc> run(const icap::exchange_request& request);
 
-  const icap::respmod& exchange() const { return machine_; }
+  const icap::exchange& exchange() const { return machine_; }
   // Request and answer are whole on the wire: the connection may be pooled.
   bool reusable() const { return machine_.reusable() && !broken_ && is_flushed(); }
 
@@ -39,14 +39,16 @@ class scan {
   errc receive(bool& complete);
   errc consume(std::string_view input, bool& complete);
   errc lost(io_status status) const;
+  milliseconds patience(blocked on) const;
   bool expire_scanner_after(milliseconds time);
+  errc timed_out(blocked on) const;
 
   stream& scanner_;
   body_intake& body_;
   body_spool& adapted_;
   const config& settings_;
   block input_;
-  icap::respmod machine_;
+  icap::exchange machine_;
 
   std::string head_;
   std::string_view before_;       // of the frame: what stands before the body bytes and is unsent

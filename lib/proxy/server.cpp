@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "proxy/admin.hpp"
+#include "proxy/scanner_watch.hpp"
 #include "proxy/worker.hpp"
 
 #include <boost/asio/signal_set.hpp>
@@ -21,6 +22,8 @@ using tcp = asio::ip::tcp;
 using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
 constexpr int backlog = 4096;
+// For answers of the admin listener that are under way at the end.
+constexpr milliseconds admin_grace{200};
 // A loop that has not turned for this long is taken for dead.
 constexpr milliseconds heartbeat_limit{10'000};
 
@@ -61,11 +64,6 @@ endpoint to_endpoint(const tcp::endpoint& address) {
   return {address.address().to_string(), address.port()};
 }
 
-unsigned worker_count(const config& settings) {
-  if (settings.workers != 0) return settings.workers;
-  return std::max(1u, std::thread::hardware_concurrency());
-}
-
 }  // namespace
 
 class server::impl {
@@ -86,6 +84,7 @@ class server::impl {
   void open_admin();
   void await_signal();
   void drain();
+  void finish();
   bool live() const;
 
   const config& settings_;
@@ -93,7 +92,8 @@ class server::impl {
   asio::io_context context_{1};  // signals, the admin listener, the drain's end
   asio::signal_set signals_{context_};
   asio::steady_timer drain_end_{context_};
-  exchange_limit limit_;
+  scanner_list scanners_;
+  std::unique_ptr<scanner_watch> watch_;
   std::vector<std::unique_ptr<worker_metrics>> metrics_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::unique_ptr<admin> admin_;
@@ -102,9 +102,10 @@ class server::impl {
 };
 
 server::impl::impl(const config& settings, access_log& log)
-    : settings_(settings), log_(log), limit_(settings.icap_limits.connections) {
+    : settings_(settings), log_(log), scanners_(make_scanners(settings)) {
   open_workers();
   open_admin();
+  watch_ = std::make_unique<scanner_watch>(context_, settings_, scanners_);
 }
 
 void server::impl::open_workers() {
@@ -121,7 +122,7 @@ void server::impl::open_workers() {
     auto acceptor = i == 0 ? std::move(first) : bind(context_, settings_.listen, address_, true);
     listen(acceptor, settings_.listen);
     metrics_.push_back(std::make_unique<worker_metrics>());
-    workers_.push_back(std::make_unique<worker>(settings_, log_, limit_, *metrics_.back(),
+    workers_.push_back(std::make_unique<worker>(settings_, log_, scanners_, *metrics_.back(),
                                                 acceptor.release(), address_.protocol()));
   }
 }
@@ -131,7 +132,11 @@ void server::impl::open_admin() {
   auto acceptor = bind(context_, *settings_.admin, resolve(context_, *settings_.admin), false);
   listen(acceptor, *settings_.admin);
   admin_source source;
-  source.metrics = [this] { return exposition(metrics_); };
+  source.metrics = [this] {
+    std::vector<scanner_metrics> scanners;
+    for (const auto& one : scanners_) scanners.push_back(one->look());
+    return exposition(metrics_, scanners);
+  };
   source.live = [this] { return live(); };
   source.ready = [this] { return !draining_; };
   admin_ = std::make_unique<admin>(std::move(acceptor), std::move(source));
@@ -142,17 +147,29 @@ int server::impl::run() {
   signals_.add(SIGINT);
   await_signal();
   if (admin_) admin_->start();
+  watch_->start();
   std::atomic<std::size_t> running{workers_.size()};
   std::vector<std::thread> threads;
   for (auto& w : workers_)
     threads.emplace_back([&, one = w.get()] {
       one->run();
-      // The last one ends the main loop, too.
-      if (--running == 0) asio::post(context_, [this] { context_.stop(); });
+      if (--running == 0) asio::post(context_, [this] { finish(); });
     });
   context_.run();
   for (auto& t : threads) t.join();
   return EXIT_SUCCESS;
+}
+
+// The workers are done: the main loop runs out of work, but for clients of the admin listener that
+// hold on to their connections.
+void server::impl::finish() {
+  signals_.cancel();
+  watch_->stop();
+  drain_end_.cancel();
+  if (!admin_) return;
+  admin_->stop();
+  drain_end_.expires_after(admin_grace);
+  drain_end_.async_wait([this](const boost::system::error_code&) { context_.stop(); });
 }
 
 void server::impl::stop() {

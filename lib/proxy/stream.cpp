@@ -1,13 +1,19 @@
 #include "proxy/stream.hpp"
 
+#include "proxy/tls.hpp"
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
 namespace icapgate::proxy {
 namespace {
+
+// A unix socket with a full queue has no readiness to wait for.
+constexpr milliseconds local_retry{10};
 
 io_result outcome(const boost::system::error_code& ec, std::size_t bytes) {
   if (!ec) return {io_status::ok, bytes};
@@ -25,39 +31,75 @@ stream::stream(socket_type socket, deadlines& all) : deadline(all), socket_(std:
   socket_.non_blocking(true, ignored);
 }
 
+stream::~stream() = default;
+
 task<boost::system::error_code> stream::connect(const socket_type::endpoint_type& peer) {
   boost::system::error_code ec;
   socket_.open(peer.protocol(), ec);
   if (!ec) socket_.non_blocking(true, ec);
   if (ec) co_return ec;
   if (expired()) co_return make_error_code(asio::error::timed_out);
+  if (peer.protocol().family() == AF_UNIX) co_return co_await connect_local(peer);
   co_await socket_.async_connect(peer, asio::redirect_error(asio::use_awaitable, ec));
   if (expired()) co_return make_error_code(asio::error::timed_out);
-  // Heads are small and latency counts; a unix socket refuses the option, which is fine.
+  // Heads are small and latency counts.
   boost::system::error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   co_return ec;
 }
 
+// A unix socket is connected at once or not at all. While its queue is full the system says EAGAIN,
+// which for any other socket would mean that it is being connected.
+task<boost::system::error_code> stream::connect_local(const socket_type::endpoint_type& peer) {
+  asio::steady_timer pause(socket_.get_executor());
+  while (::connect(socket_.native_handle(), peer.data(), static_cast<socklen_t>(peer.size())) !=
+         0) {
+    const boost::system::error_code ec(errno, boost::system::system_category());
+    if (ec != asio::error::try_again && ec != asio::error::interrupted) co_return ec;
+    pause.expires_after(local_retry);
+    co_await pause.async_wait(use_op);
+    if (expired()) co_return make_error_code(asio::error::timed_out);
+  }
+  co_return boost::system::error_code();
+}
+
+task<tls_status> stream::start_tls(std::shared_ptr<tls_client> peer) {
+  tls_ = std::make_unique<tls_channel>(std::move(peer), socket_.native_handle());
+  for (;;) {
+    const auto status = tls_->handshake();
+    if (status != tls_status::would_block) co_return status;
+    const auto ready = co_await wait(socket_type::wait_read);
+    if (ready != io_status::ok) co_return tls_status::timed_out;
+  }
+}
+
 io_result stream::try_read(const mutable_buffers& into) {
+  if (tls_) return tls_->try_read(into);
   boost::system::error_code ec;
   const auto bytes = socket_.read_some(into, ec);
   return outcome(ec, bytes);
 }
 
 io_result stream::try_read(asio::mutable_buffer into) {
+  if (tls_) {
+    mutable_buffers one;
+    one.push(into);
+    return tls_->try_read(one);
+  }
   boost::system::error_code ec;
   const auto bytes = socket_.read_some(into, ec);
   return outcome(ec, bytes);
 }
 
 io_result stream::try_write(const const_buffers& from) {
+  if (tls_) return tls_->try_write(from);
   boost::system::error_code ec;
   const auto bytes = socket_.write_some(from, ec);
   return outcome(ec, bytes);
 }
 
 io_result stream::try_send_file(int file, std::uint64_t offset, std::uint64_t max) {
+  if (tls_) return tls_->try_send_file(file, offset, max);
   constexpr std::uint64_t most = 1 << 20;
   auto from = static_cast<off_t>(offset);
   const auto count = static_cast<std::size_t>(std::min(max, most));
@@ -68,11 +110,25 @@ io_result stream::try_send_file(int file, std::uint64_t offset, std::uint64_t ma
   return {io_status::reset, 0};  // also where the file is shorter than it should be
 }
 
-task<io_status> stream::wait(socket_type::wait_type what) {
+task<io_status> stream::wait(wait_type what) {
   if (expired()) co_return io_status::timed_out;
+  if (tls_) {
+    if (has_input(what)) co_return io_status::ok;
+    what = needed_for(what);
+  }
   boost::system::error_code ignored;  // the next attempt on the socket tells
   co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, ignored));
   co_return expired() ? io_status::timed_out : io_status::ok;
+}
+
+bool stream::has_input(wait_type what) const {
+  return what == socket_type::wait_read && tls_->has_input();
+}
+
+stream::wait_type stream::needed_for(wait_type what) const {
+  if (what == socket_type::wait_read)
+    return tls_->read_needs_writable() ? socket_type::wait_write : what;
+  return tls_->write_needs_readable() ? socket_type::wait_read : what;
 }
 
 task<io_status> stream::write_all(const_buffers from, milliseconds progress) {
@@ -91,23 +147,28 @@ task<io_status> stream::write_all(const_buffers from, milliseconds progress) {
 }
 
 bool stream::is_quiet() {
+  if (tls_) return tls_->is_quiet();
   char byte;
   const auto got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void stream::shutdown() {
+  if (tls_) tls_->close_notify();
   boost::system::error_code ignored;
   socket_.shutdown(socket_type::shutdown_send, ignored);
 }
 
 void stream::reset() {
+  tls_.reset();
   boost::system::error_code ignored;
   socket_.set_option(asio::socket_base::linger(true, 0), ignored);
   socket_.close(ignored);
 }
 
 void stream::close() {
+  if (tls_) tls_->close_notify();
+  tls_.reset();  // it must not read from a descriptor that may soon be somebody else's
   boost::system::error_code ignored;
   socket_.close(ignored);
 }

@@ -1,69 +1,62 @@
 // One connected stream socket: try first, wait after. Worker thread only.
 #pragma once
 
+#include "proxy/buffers.hpp"
 #include "proxy/deadline.hpp"
 #include "proxy/io.hpp"
 
+#include <boost/asio/append.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 
-#include <array>
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
 namespace icapgate::proxy {
 
-// Buffers of one gathered write or scattered read. Bounded, on the stack.
-template <class Buffer>
-class buffer_list {
- public:
-  static constexpr std::size_t capacity = 24;
-
-  void push(Buffer b) {
-    if (b.size() != 0 && count_ < capacity) items_[count_++] = b;
-  }
-  void push(std::string_view text)
-    requires std::same_as<Buffer, asio::const_buffer>
-  {
-    push(asio::const_buffer(text.data(), text.size()));
-  }
-  bool full() const { return count_ == capacity; }
-  bool empty() const { return first_ == count_; }
-  std::size_t bytes() const { return asio::buffer_size(*this); }
-  // Drops `n` bytes from the front.
-  void consume(std::size_t n) {
-    while (n > 0 && first_ < count_) {
-      const auto taken = std::min(n, items_[first_].size());
-      items_[first_] += taken;
-      n -= taken;
-      if (items_[first_].size() == 0) ++first_;
-    }
-  }
-
-  const Buffer* begin() const { return items_.data() + first_; }
-  const Buffer* end() const { return items_.data() + count_; }
-
- private:
-  std::array<Buffer, capacity> items_;
-  std::size_t first_ = 0;
-  std::size_t count_ = 0;
-};
-
-using const_buffers = buffer_list<asio::const_buffer>;
-using mutable_buffers = buffer_list<asio::mutable_buffer>;
+class tls_channel;
+class tls_client;
+enum class tls_status : std::uint8_t;
 
 class stream final : public deadline {
  public:
   using socket_type = asio::generic::stream_protocol::socket;
 
+ private:
+  using wait_type = socket_type::wait_type;
+
+  auto start_waiting(wait_type what) {
+    auto token = asio::deferred;
+    auto start = [this](auto handler, wait_type wanted) {
+      if (tls_ && has_input(wanted))
+        asio::post(socket_.get_executor(),
+                   asio::append(std::move(handler), boost::system::error_code()));
+      else
+        socket_.async_wait(tls_ ? needed_for(wanted) : wanted, std::move(handler));
+    };
+    return asio::async_initiate<decltype(token), void(boost::system::error_code)>(std::move(start),
+                                                                                  token, what);
+  }
+
+ public:
   // Takes over a connected socket, or an unconnected one to be connect()ed.
   stream(socket_type socket, deadlines& all);
+  ~stream() override;
 
   // Connects; the deadline bounds it. ok, timed_out, or the system's error.
   task<boost::system::error_code> connect(const socket_type::endpoint_type& peer);
 
-  // One attempt, never waiting: ok with at least one byte, would_block, eof (reads), reset.
+  // From now on what is read and written goes through TLS, with this side as its client. The
+  // deadline bounds it. Anything but ok: the stream is of no use any more.
+  task<tls_status> start_tls(std::shared_ptr<tls_client> peer);
+
+  // One attempt, never waiting: ok with at least one byte, would_block, eof (reads), reset. With
+  // TLS an end without close_notify is a reset; and after would_block a write has to begin with the
+  // same bytes.
   io_result try_read(const mutable_buffers& into);
   io_result try_read(asio::mutable_buffer into);
   io_result try_write(const const_buffers& from);
@@ -75,8 +68,8 @@ class stream final : public deadline {
   task<io_status> wait_writable() { return wait(socket_type::wait_write); }
 
   // As one operation among several (first_of); the result is to be ignored, the next attempt tells.
-  auto readable() { return socket_.async_wait(socket_type::wait_read, asio::deferred); }
-  auto writable() { return socket_.async_wait(socket_type::wait_write, asio::deferred); }
+  auto readable() { return start_waiting(socket_type::wait_read); }
+  auto writable() { return start_waiting(socket_type::wait_write); }
 
   // Writes all, waiting where needed; each step of progress renews the deadline. 0: no deadline.
   task<io_status> write_all(const_buffers from, milliseconds progress);
@@ -93,10 +86,15 @@ class stream final : public deadline {
   socket_type& socket() { return socket_; }
 
  private:
-  task<io_status> wait(socket_type::wait_type what);
+  task<io_status> wait(wait_type what);
+  task<boost::system::error_code> connect_local(const socket_type::endpoint_type& peer);
+  // With TLS only: bytes that wait in this process, and the direction of the socket that it needs.
+  bool has_input(wait_type what) const;
+  wait_type needed_for(wait_type what) const;
   void on_expired() override;
 
   socket_type socket_;
+  std::unique_ptr<tls_channel> tls_;
 };
 
 }  // namespace icapgate::proxy

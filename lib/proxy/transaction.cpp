@@ -26,6 +26,10 @@ task<errc> transaction::run() {
   }
 
   co_await scan();
+  if (report_.ignored) co_return co_await relay();
+  fallback_ = report_.outcome.has_error() && settings.debug_fallback &&
+              http::is_scanner_trouble(report_.outcome.error());
+  if (fallback_) resources_.metrics.unscanned_fallback.add();
   switch (http::decide(report_.outcome, settings.debug_fallback)) {
     case http::action::relay:
       co_return co_await relay();
@@ -40,7 +44,6 @@ task<errc> transaction::run() {
 }
 
 // --- the origin's response head
-// -------------------------------------------------------------------
 
 task<errc> transaction::fetch() {
   bool stale = false;
@@ -71,56 +74,85 @@ task<errc> transaction::fetch_once(bool fresh, bool& stale) {
 }
 
 // --- the scan
-// -------------------------------------------------------------------------------------
 
 task<void> transaction::scan() {
   const auto began = clock::now();
   std::string request_head;
   std::string response_head;
-  http::append_scanner_request(request_head, request_);
+  http::append_scanner_request(request_head, request_,
+                               resources_.settings.scanner_sees_credentials);
   http::append_scanner_response(response_head, response_);
-  icap::respmod_request request;
-  request.request_head = request_head;
-  request.response_head = response_head;
-  request.request_id = request_id_;
-  report_ = co_await resources_.scanners.respmod(request, *intake_, adapted_);
+  scan_job job;
+  job.request_head = request_head;
+  job.response_head = response_head;
+  job.path = request_.origin_form;
+  job.request_id = request_id_;
+  job.client_ip = client_address_;
+  job.status = response_.status;
+  report_ = co_await resources_.scanners.respmod(job, *intake_, adapted_);
   scan_time_ = clock::now() - began;
-  // A version that can't be delivered as it should be is no answer; a detection stays one all the
-  // same.
-  scanner_response_usable_ = parse_scanner_response();
-  if (report_.outcome && report_.outcome->kind == icap::verdict::adapted &&
-      !scanner_response_usable_)
-    report_.outcome = errc::icap_answer_invalid;
+  examine_answer();
+  count_scan();
+}
 
+// What was answered against what was sent: a version that is cut short, or that is only the
+// beginning of the body under the same status, is how some scanners let an infected file drip
+// through.
+void transaction::examine_answer() {
+  if (!report_.outcome || report_.outcome->kind == icap::verdict::clean) return;
+  auto& judged = *report_.outcome;
+  auto& head = scanner_response_;
+  const auto parsed = http::parse_response(report_.answer.http_head, request_.is_head(), head);
+  const bool readable = parsed == errc::complete && !head.is_interim();
+  const bool counted = readable && head.framing == http::body_framing::length;
+  const bool cut_off = counted && adapted_.size() < head.content_length;
+  const bool fits = counted ? adapted_.size() == head.content_length
+                            : head.framing != http::body_framing::none || adapted_.size() == 0;
+  const bool copied = readable && head.status == response_.status && body_.starts_with(adapted_);
+  const bool beginning = copied && (adapted_.size() < body_.size() || !intake_->ended());
+  if (judged.kind == icap::verdict::adapted && (cut_off || beginning)) {
+    judged.kind = icap::verdict::blocked;
+    judged.sign = "truncated answer";
+    resources_.metrics.scans_trickled.add();
+  }
+  if (judged.kind != icap::verdict::adapted) {
+    // What a scanner calls harmful and sends all the same is no page to deliver.
+    scanner_response_usable_ = readable && fits && !copied;
+  } else if (readable && fits) {
+    scanner_response_usable_ = true;
+  } else {
+    report_.outcome = errc::icap_answer_invalid;
+  }
+}
+
+void transaction::count_scan() {
   auto& m = resources_.metrics;
+  if (report_.ignored) {
+    verdict_ = access_verdict::skipped;
+    m.unscanned_ignored.add();
+    return;
+  }
   m.scan_seconds.observe(std::chrono::duration<double>(scan_time_).count());
   if (!report_.outcome) {
     verdict_ = access_verdict::error;
     m.scans_failed.add();
-    fallback_ =
-        resources_.settings.debug_fallback && http::is_scanner_trouble(report_.outcome.error());
-    if (fallback_) m.unscanned_fallback.add();
-    co_return;
+    return;
   }
   m.scanned_bytes.add(body_.size());
-  switch (report_.outcome->kind) {
-    case icap::verdict::clean:
-      verdict_ = access_verdict::clean;
-      m.scans_clean.add();
-      break;
-    case icap::verdict::adapted:
-      verdict_ = access_verdict::adapted;
-      m.scans_adapted.add();
-      break;
-    case icap::verdict::blocked:
-      verdict_ = access_verdict::blocked;
-      m.scans_blocked.add();
-      break;
-  }
+  struct row {
+    access_verdict verdict;
+    counter& count;
+  };
+  const std::array rows{row{access_verdict::clean, m.scans_clean},
+                        row{access_verdict::adapted, m.scans_adapted},
+                        row{access_verdict::blocked, m.scans_blocked},
+                        row{access_verdict::unscannable, m.scans_unscannable}};
+  const auto& row = rows[static_cast<std::size_t>(report_.outcome->kind)];
+  verdict_ = row.verdict;
+  row.count.add();
 }
 
 // --- the endings
-// ----------------------------------------------------------------------------------
 
 // The origin's response as it is: what is spooled first, then what is left.
 task<errc> transaction::relay() {
@@ -148,17 +180,6 @@ task<errc> transaction::send_blocked() {
   co_return sent == errc::complete ? errc::blocked : sent;
 }
 
-// A body that is shorter or longer than its head says is not what the scanner meant to deliver.
-bool transaction::parse_scanner_response() {
-  auto& head = scanner_response_;
-  if (http::parse_response(report_.answer.http_head, request_.is_head(), head) != errc::complete)
-    return false;
-  const bool bodyless = head.framing == http::body_framing::none;
-  if (bodyless && adapted_.size() > 0) return false;
-  const bool counted = head.framing == http::body_framing::length;
-  return !head.is_interim() && (!counted || head.content_length == adapted_.size());
-}
-
 task<errc> transaction::send_scanner_response(bool no_store) {
   http::client_response to;
   to.no_store = no_store;
@@ -178,7 +199,6 @@ task<errc> transaction::fail(errc reason) {
 }
 
 // --- what the endings need
-// ------------------------------------------------------------------------
 
 // RFC 9112 9.3: only where this request was read whole and the response ends before the connection.
 bool transaction::may_keep_alive() const {
@@ -319,7 +339,6 @@ void transaction::give_origin_back() {
 }
 
 // --- the record
-// -----------------------------------------------------------------------------------
 
 void transaction::account(errc reason) {
   const auto total = clock::now() - began_;

@@ -41,7 +41,8 @@ class transaction {
 
   // --- and what they need
   bool may_keep_alive() const;
-  bool parse_scanner_response();
+  void examine_answer();
+  void count_scan();
   task<errc> send_scanner_response(bool no_store);
   task<errc> send_head_and_spool(const http::response_head& head, http::client_response to,
                                  body_spool& body);

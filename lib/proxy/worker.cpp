@@ -33,14 +33,14 @@ task<void> run_session(std::unique_ptr<session> one) {
 }  // namespace
 
 worker_resources::worker_resources(const config& its_settings, access_log& its_log,
-                                   exchange_limit& limit, worker_metrics& its_metrics,
+                                   const scanner_list& all_scanners, worker_metrics& its_metrics,
                                    std::function<void()> on_tick)
     : settings(its_settings),
       log(its_log),
       metrics(its_metrics),
       all_deadlines(context, std::move(on_tick)),
       origin(context, all_deadlines, blocks, settings, metrics),
-      scanners(context, all_deadlines, blocks, settings, limit, metrics),
+      scanners(context, all_deadlines, blocks, settings, all_scanners, metrics),
       next_id_(random_number()) {}
 
 // Unique, not secret: 16 hexadecimal digits.
@@ -53,9 +53,9 @@ std::string worker_resources::next_request_id() {
   return {digits.data(), digits.size()};
 }
 
-worker::worker(const config& settings, access_log& log, exchange_limit& limit,
+worker::worker(const config& settings, access_log& log, const scanner_list& all_scanners,
                worker_metrics& metrics, int listening, const asio::ip::tcp& protocol)
-    : resources_(settings, log, limit, metrics, [this] { on_tick(); }),
+    : resources_(settings, log, all_scanners, metrics, [this] { on_tick(); }),
       acceptor_(resources_.context, protocol, listening) {}
 
 worker::~worker() = default;

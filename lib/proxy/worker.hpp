@@ -21,7 +21,7 @@ namespace icapgate::proxy {
 
 // What sessions and transactions of a worker use. Lives as long as the worker.
 struct worker_resources {
-  worker_resources(const config& settings, access_log& log, exchange_limit& limit,
+  worker_resources(const config& settings, access_log& log, const scanner_list& all_scanners,
                    worker_metrics& metrics, std::function<void()> on_tick);
 
   std::string next_request_id();
@@ -45,8 +45,8 @@ class session;
 class worker {
  public:
   // `listening` is a bound, listening socket; the worker takes it over.
-  worker(const config& settings, access_log& log, exchange_limit& limit, worker_metrics& metrics,
-         int listening, const asio::ip::tcp& protocol);
+  worker(const config& settings, access_log& log, const scanner_list& all_scanners,
+         worker_metrics& metrics, int listening, const asio::ip::tcp& protocol);
   ~worker();
 
   // Serves until drained. On the worker's thread.

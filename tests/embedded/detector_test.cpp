@@ -5,8 +5,8 @@
 #include <fstream>
 #include <iterator>
 
+using icapgate::eicar_text;
 using icapgate::embedded::detector;
-using icapgate::embedded::eicar_text;
 using icapgate::embedded::sha256;
 
 namespace {

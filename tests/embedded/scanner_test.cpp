@@ -10,7 +10,7 @@
 #include <sstream>
 
 using boost::asio::ip::tcp;
-using icapgate::embedded::eicar_text;
+using icapgate::eicar_text;
 using icapgate::embedded::scanner;
 
 namespace {

@@ -64,7 +64,7 @@ void check_request(std::string_view text) {
   require(again.target == head.origin_form);
 
   std::string seen;
-  http::append_scanner_request(seen, head);
+  http::append_scanner_request(seen, head, true);
   require(http::parse_request(seen, again) == errc::complete);
   check_lines(seen, again);
   check_fields(head, again, 1, 0);

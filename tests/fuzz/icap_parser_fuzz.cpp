@@ -17,8 +17,12 @@ void check_heads(std::string_view text) {
       require(!f.name.empty() && lies_in(f.name, text) && lies_in(f.value, text));
     }
   }
-  if (const auto sections = icap::parse_encapsulated(text)) {
-    require(!sections->empty() && sections->front().offset == 0);
+  for (const bool unlisted_heads : {false, true}) {
+    const auto sections = icap::parse_encapsulated(text, unlisted_heads);
+    if (!sections) continue;
+    require(!sections->empty());
+    const bool lone_body = sections->size() == 1 && icap::is_body(sections->front().kind);
+    require(sections->front().offset == 0 || (unlisted_heads && lone_body));
     for (std::size_t i = 1; i < sections->size(); ++i) {
       require((*sections)[i - 1].offset < (*sections)[i].offset);
       require(!icap::is_body((*sections)[i - 1].kind));

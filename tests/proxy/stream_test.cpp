@@ -3,10 +3,6 @@
 #include "catch.hpp"
 #include "wire.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
-#include <optional>
 #include <string>
 #include <thread>
 
@@ -18,21 +14,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Runs one coroutine to its end while the deadlines tick.
 template <class T>
 T run(test::wire& w, task<T> one) {
-  std::optional<T> outcome;
-  std::exception_ptr failure;
-  w.all().start();
-  asio::co_spawn(w.context(), std::move(one), [&](const std::exception_ptr& e, T value) {
-    failure = e;
-    outcome = std::move(value);
-    w.all().stop();
-  });
-  w.context().run();
-  w.context().restart();
-  if (failure) std::rethrow_exception(failure);
-  return *outcome;
+  return test::run(w.context(), w.all(), std::move(one));
 }
 
 std::string received(int from) {

@@ -5,10 +5,14 @@
 
 #include "catch.hpp"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <array>
+#include <exception>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +20,23 @@
 namespace icapgate::test {
 
 namespace asio = boost::asio;
+
+// Runs one coroutine to its end while the deadlines tick.
+template <class T>
+T run(asio::io_context& context, proxy::deadlines& all, proxy::task<T> one) {
+  std::optional<T> outcome;
+  std::exception_ptr failure;
+  all.start();
+  asio::co_spawn(context, std::move(one), [&](const std::exception_ptr& e, T value) {
+    failure = e;
+    outcome = std::move(value);
+    context.stop();  // the deadlines go on ticking in the next run
+  });
+  context.run();
+  context.restart();
+  if (failure) std::rethrow_exception(failure);
+  return std::move(*outcome);
+}
 
 class wire {
  public:

@@ -87,7 +87,7 @@ std::string other_value(const option& row) {
     case option_kind::url:
       return "http://other:1";
     case option_kind::url_list:
-      return row.required ? "embedded:" : "";
+      return row.required ? "embedded:" : "icap://standby/x";
     case option_kind::port_list:
       return "81";
     case option_kind::hash_list:
@@ -100,8 +100,10 @@ std::string other_value(const option& row) {
       return "2KiB";
     case option_kind::duration:
       return "1234ms";
-    case option_kind::choice:
-      return "debug";
+    case option_kind::choice: {
+      const auto last = row.choices.substr(row.choices.rfind(' ') + 1);
+      return std::string(last);
+    }
     case option_kind::path:
       return "/other";
   }

@@ -46,7 +46,7 @@ TEST_CASE("policy: a verdict decides, with or without fallback") {
 
 TEST_CASE("policy: fallback makes up for the scanner's trouble and for nobody else's") {
   const auto first = static_cast<std::size_t>(errc::icap_resolve_failed);
-  const auto last = static_cast<std::size_t>(errc::icap_status_unexpected);
+  const auto last = static_cast<std::size_t>(errc::icap_tls_certificate);
   for (std::size_t i = 0; i < end_reason_count(); ++i) {
     const auto reason = static_cast<errc>(i);
     CAPTURE(describe(reason).token);

@@ -39,7 +39,7 @@ std::string origin_request(const std::string& text) {
 std::string scanner_request(const std::string& text) {
   const request r(text);
   std::string wire;
-  http::append_scanner_request(wire, r.head);
+  http::append_scanner_request(wire, r.head, true);
   return wire;
 }
 
@@ -97,6 +97,19 @@ TEST_CASE("rules: the scanner sees the request in absolute form, without framing
         "GET http://a:8/p?q HTTP/1.1\r\nHost: a:8\r\nX: y\r\n\r\n");
   CHECK(scanner_request("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n") ==
         "OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+TEST_CASE("rules: the scanner learns that there were credentials and not which") {
+  const request r(
+      "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic c2VjcmV0\r\nCookie: sid=secret\r\n\r\n");
+  std::string kept;
+  std::string replaced;
+  http::append_scanner_request(kept, r.head, true);
+  http::append_scanner_request(replaced, r.head, false);
+  CHECK(kept.find("Basic c2VjcmV0") != std::string::npos);
+  CHECK(replaced.find("c2VjcmV0") == std::string::npos);
+  CHECK(replaced.find("secret") == std::string::npos);
+  CHECK(replaced.find("Authorization: -\r\nCookie: -\r\n") != std::string::npos);
 }
 
 TEST_CASE("rules: fields that end at this hop go to nobody") {

@@ -117,7 +117,9 @@ TEST_CASE("a scanner is an icap:// URL with a path, or the embedded one") {
   CHECK_FALSE(c.embedded_scanner);
   CHECK(contains(refusal("scanner.*.servers", "icap://av:1344"), "no path"));
   CHECK(contains(refusal("scanner.*.servers", "icap://av?x"), "no path"));
-  CHECK(contains(refusal("scanner.*.servers", "icaps://av/s"), "not supported yet"));
+  CHECK(store_text("scanner.*.servers", {"icaps://av/s", "icap+unix:/run/s:/x"}, c).empty());
+  CHECK(c.scanners[0].port == 11344);
+  CHECK(c.scanners[1].unix_socket == "/run/s");
   CHECK(contains(refusal("scanner.*.servers", "http://av/s"), "not an icap:// URL"));
 }
 
@@ -195,7 +197,7 @@ TEST_CASE("the nearest name is found, a far one is not") {
 
 TEST_CASE("The text of --help fits a screen and names every flag") {
   const auto text = help_text();
-  check_lines(text, 24);
+  check_lines(text, 25);
   for (const auto& r : options()) CHECK(contains(text, r.flag));
   CHECK(contains(text, "ICAPGATE_"));
 }
@@ -207,9 +209,10 @@ TEST_CASE("a time that may be 0 says what 0 means") {
   }
 }
 
-TEST_CASE("help limits names every option without a flag") {
-  const auto text = help_limits_text();
-  check_lines(text, 40);
+TEST_CASE("the topics of help fit a screen and name every option without a flag") {
+  check_lines(help_limits_text(), 24);
+  check_lines(help_scanner_text(), 40);
+  const auto text = help_limits_text() + help_scanner_text();
   CHECK(contains(text, "scanner.NAME.timeout.total = 10m"));
   for (const auto& r : options())
     if (r.flag.empty()) CHECK(contains(text, r.help));

@@ -1,6 +1,7 @@
 #include "base/url.hpp"
 #include "catch.hpp"
 
+#include <array>
 #include <random>
 #include <string>
 
@@ -20,7 +21,7 @@ url parsed(std::string_view text) {
 }
 
 std::string refusal(std::string_view text) {
-  url out{"kept", "kept", 1, "kept"};
+  url out{"kept", "kept", 1, "kept", "kept"};
   const url before = out;
   std::string why;
   INFO(text);
@@ -53,6 +54,8 @@ TEST_CASE("a URL is read part by part") {
 TEST_CASE("a URL without a port has its scheme's") {
   CHECK(parsed("http://app").port == 80);
   CHECK(parsed("icap://av/x").port == 1344);
+  CHECK(parsed("icaps://av/x").port == 11344);
+  CHECK(parsed("icaps://av:11344/x").authority() == "av");
   CHECK(parsed("http://app").authority() == "app");
   CHECK(parsed("http://app:80").authority() == "app");
   CHECK(parsed("http://app:3000/").authority() == "app:3000");
@@ -64,6 +67,37 @@ TEST_CASE("an IPv6 host loses its brackets and gets them back") {
   CHECK(u.host == "2001:db8::1");
   CHECK(u.authority() == "[2001:db8::1]:8080");
   CHECK(parsed("icap://[::1]/a").to_string() == "icap://[::1]/a");
+}
+
+TEST_CASE("a scanner behind a unix socket is named by the socket's path and the service") {
+  const auto u = parsed("ICAP+Unix:/run/C-icap/s.sock:/AvScan?allow204=on");
+  CHECK(u.scheme == "icap+unix");
+  CHECK(u.unix_socket == "/run/C-icap/s.sock");
+  CHECK(u.path == "/AvScan?allow204=on");
+  CHECK(u.host == "localhost");
+  CHECK(u.authority() == "localhost");
+  CHECK(u.to_string() == "icap+unix:/run/C-icap/s.sock:/AvScan?allow204=on");
+  CHECK(u.request_uri() == "icap://localhost/AvScan?allow204=on");
+  CHECK(parsed("icap+unix:/a:b:/c:/d").path == "/c:/d");
+  CHECK(parsed("icap+unix:/" + std::string(106, 's') + ":/x").unix_socket.size() == 107);
+}
+
+TEST_CASE("in a request a URL over TCP stands as it was written") {
+  for (auto text : {"icap://av/x?y", "icaps://av:1/x", "icap://[::1]:1345/x"})
+    CHECK(parsed(text).request_uri() == text);
+}
+
+TEST_CASE("unix sockets that no system call takes are refused with a reason") {
+  for (auto text : {"icap+unix:", "icap+unix:run/s:/x", "icap+unix:///run/s:/x", "icap+unix:/:/x",
+                    "icap+unix:/run/:/x", "icap+unix:@name:/x"})
+    CHECK(contains(refusal(text), "absolute path"));
+  CHECK(contains(refusal("icap+unix:/run/s"), "service"));
+  CHECK(contains(refusal("icap+unix:/run/s:x"), "service"));
+  CHECK(contains(refusal("icap+unix:/run/s:/x#y"), "fragment"));
+  CHECK(contains(refusal("icap+unix:/" + std::string(107, 's') + ":/x"), "107"));
+  refusal("icap+unix:/run/s s:/x");
+  refusal(std::string("icap+unix:/run\0/s:/x", 20));
+  refusal("http+unix:/run/s:/x");
 }
 
 TEST_CASE("the path of a URL is kept byte for byte") {
@@ -112,7 +146,8 @@ TEST_CASE("a URL that was read and shown reads the same again, whatever the byte
   std::mt19937 random(7);
   int taken = 0;
   for (int i = 0; i < 50000; ++i) {
-    std::string text = i % 2 ? "http://a" : "icap://a";
+    constexpr std::array beginnings{"http://a", "icap://a", "icap+unix:/a:/"};
+    std::string text = beginnings[static_cast<std::size_t>(i) % beginnings.size()];
     for (auto n = random() % 9; n > 0; --n) text += letters[random() % letters.size()];
     url first, second;
     std::string why;

@@ -1,0 +1,74 @@
+#include "base/credentials.hpp"
+
+#include "base/config_file.hpp"
+#include "base/options.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace icapgate {
+
+namespace {
+
+constexpr std::string_view off = "off";
+constexpr std::size_t largest_password_file = 4096;
+
+// RFC 4648 4.
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view digits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const auto part = bytes.substr(i, 3);
+    std::uint32_t bits = 0;
+    for (std::size_t j = 0; j < 3; ++j)
+      bits = bits << 8 | (j < part.size() ? static_cast<unsigned char>(part[j]) : 0U);
+    for (std::size_t j = 0; j < 4; ++j)
+      out += j <= part.size() ? digits[bits >> (18 - 6 * j) & 63] : '=';
+  }
+  return out;
+}
+
+bool has_control_character(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+}  // namespace
+
+std::string basic_authorization(std::string_view user, std::string_view password) {
+  return "Basic " + base64(std::string(user) + ':' + std::string(password));
+}
+
+bool read_credentials(config& settings, std::string& why) {
+  const auto& user = settings.scanner_user;
+  const auto& file = settings.scanner_password_file;
+  settings.scanner_authorization.clear();
+  if (user == off && file == off) return true;
+  if (user == off || file == off) {
+    why = "the scanner's user and password_path belong together; one of them is missing";
+    return false;
+  }
+  // RFC 7617 2: the first colon ends the name.
+  if (user.find(':') != std::string::npos) {
+    why = "the scanner's user " + in_quotes(user) + " has a colon in it";
+    return false;
+  }
+  std::string problem;
+  const auto text = read_whole_file(file, largest_password_file, problem);
+  if (!text) {
+    why = "the scanner's password_path " + in_quotes(file) + ' ' + problem;
+    return false;
+  }
+  std::string_view password = *text;
+  if (password.ends_with('\n')) password.remove_suffix(1);
+  if (password.ends_with('\r')) password.remove_suffix(1);
+  if (password.empty() || has_control_character(password)) {
+    why = "the scanner's password_path " + in_quotes(file) + " does not hold one line of text";
+    return false;
+  }
+  settings.scanner_authorization =
+      "Proxy-Authorization: " + basic_authorization(user, password) + "\r\n";
+  return true;
+}
+
+}  // namespace icapgate

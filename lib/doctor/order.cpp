@@ -1,0 +1,58 @@
+#include "base/options.hpp"
+#include "base/units.hpp"
+#include "doctor/doctor.hpp"
+
+namespace icapgate::doctor {
+namespace {
+
+constexpr std::uint64_t mebibyte = 1 << 20;
+// What the numbers of a zip archive without extensions can hold.
+constexpr std::uint64_t largest_file = 4095 * mebibyte;
+
+std::string read_vendor(const std::string& name, order& out) {
+  out.vendor_named = !name.empty();
+  out.vendor = icap::find_profile(name.empty() ? "generic" : name);
+  if (out.vendor) return {};
+  std::string names;
+  for (const auto& row : icap::profiles()) (names += ' ') += row.name;
+  return "--vendor: " + in_quotes(name) + " is none of:" + names;
+}
+
+std::string read_scanner(const std::string& text, order& out) {
+  if (text.empty()) return "no scanner named; try: icapgate doctor icap://HOST:1344/SERVICE";
+  std::string why;
+  if (!parse_url(text, out.scanner, why)) return in_quotes(text) + ' ' + why;
+  if (!out.scanner.scheme.starts_with("icap"))
+    return in_quotes(text) + " is no icap:// or icaps:// URL";
+  if (out.scanner.path.size() > 1 || !out.vendor) return {};
+  if (out.vendor->path.empty())
+    return in_quotes(text) + " names no service; try: " + text + (text.ends_with('/') ? "" : "/") +
+           "avscan, or --vendor NAME";
+  out.scanner.path = '/' + std::string(out.vendor->path);
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> read_order(const arguments& from, order& out) {
+  std::vector<std::string> problems;
+  const auto add = [&](std::string problem) {
+    if (!problem.empty()) problems.push_back(std::move(problem));
+  };
+  add(read_vendor(from.vendor, out));
+  add(read_scanner(from.scanner, out));
+  out.ca = from.ca;
+  out.ladder = from.ladder;
+  if (!out.ca.empty() && out.scanner.scheme == "icap") add("--ca is for icaps://");
+  const auto& timeout = from.timeout;
+  if (!timeout.empty() && (!parse_duration(timeout, out.timeout) || out.timeout.count() == 0))
+    add("--timeout: " + in_quotes(timeout) + " is no time like 500ms, 30s or 2m");
+  const auto& size = from.max_size;
+  if (!size.empty() &&
+      (!parse_size(size, out.max_size) || out.max_size < mebibyte || out.max_size > largest_file))
+    add("--max-size: " + in_quotes(size) + " is no size from 1MiB to 4095MiB");
+  if (!size.empty() && !from.ladder) add("--max-size is for --ladder");
+  return problems;
+}
+
+}  // namespace icapgate::doctor

@@ -1,0 +1,116 @@
+// What the whole process knows of one scanner: its options, its load, whether it can be relied on.
+#pragma once
+
+#include "base/config.hpp"
+#include "base/metrics.hpp"
+#include "icap/breaker.hpp"
+#include "icap/options.hpp"
+#include "icap/profile.hpp"
+#include "proxy/tls.hpp"
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace icapgate::proxy {
+
+// Any thread.
+class scanner_state {
+ public:
+  using clock = icap::breaker::clock;
+
+  // `group`: 0 for the ordinary ones, 1 for those that stand by.
+  scanner_state(const url& address, unsigned group, const config& settings,
+                std::shared_ptr<tls_client> tls);
+
+  const url& address() const { return address_; }
+  const std::string& uri() const { return uri_; }
+  const std::string& host() const { return host_; }
+  // As it stands in a request.
+  const std::string& request_uri() const { return request_uri_; }
+  // None for a plain connection.
+  const std::shared_ptr<tls_client>& tls() const { return tls_; }
+  unsigned group() const { return group_; }
+  const icap::profile& vendor() const { return vendor_; }
+
+  // What the scanner said of itself last; what is assumed until it says something.
+  std::shared_ptr<const icap::service_options> options() const;
+  void set_options(icap::service_options fresh);
+
+  // The ISTag of any answer. A change is logged, counted, and makes the next canary due.
+  void saw_istag(std::string_view istag);
+  // Whether the ISTag changed since this was asked last.
+  bool take_istag_change();
+
+  // What a canary showed. Not trusted: the scanner is used only where canaries are not enforced.
+  void set_trusted(bool detects);
+
+  // --- load: an exchange begins only with a turn
+  enum class admission { granted, full, shut };  // shut: left alone for a while, or not trusted
+  admission begin(clock::time_point now);
+  enum class outcome {
+    answered,   // it gave a verdict
+    failed,     // it did not
+    unrelated,  // busy, or others were to blame
+  };
+  void end(outcome how, clock::time_point now);
+  std::size_t in_flight() const;
+
+  // --- connections, idle ones counted: no more at once than the limit, in all workers together
+  class open_connection {
+   public:
+    explicit open_connection(std::shared_ptr<scanner_state> at) : at_(std::move(at)) {}
+    open_connection(open_connection&&) = default;
+    open_connection& operator=(open_connection&&) = delete;
+    ~open_connection() {
+      if (at_) at_->closed();
+    }
+
+   private:
+    std::shared_ptr<scanner_state> at_;
+  };
+  // False: there are as many as may be. Idle ones should be closed then: room_wanted() is true for
+  // a while.
+  bool try_open(clock::time_point now);
+  bool room_wanted(clock::time_point now) const;
+
+  scanner_metrics look() const;
+
+ private:
+  std::size_t limit() const;
+  void closed();
+
+  const url address_;
+  const std::string uri_;
+  const std::string request_uri_;
+  const std::string host_;
+  const std::shared_ptr<tls_client> tls_;
+  const unsigned group_;
+  const icap::profile& vendor_;
+  const std::size_t max_connections_;
+  const bool canary_enforced_;
+  const bool breaks_;
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const icap::service_options> options_;
+  icap::breaker breaker_;
+  std::size_t in_flight_ = 0;
+  std::size_t open_ = 0;
+  clock::time_point room_wanted_until_{};
+  std::string istag_;
+  std::uint64_t istag_changes_ = 0;
+  bool istag_changed_ = false;
+  bool probed_ = false;
+  bool detects_ = false;
+};
+
+using scanner_list = std::vector<std::shared_ptr<scanner_state>>;
+
+// Threads that serve: as set, or one per core.
+unsigned worker_count(const config& settings);
+
+// All scanners of the settings, in their order, those that stand by last.
+scanner_list make_scanners(const config& settings);
+
+}  // namespace icapgate::proxy

@@ -1,0 +1,56 @@
+// Keeps an eye on the scanners: asks each for its OPTIONS, and sends it EICAR now and then to see
+// that it detects. On the main loop, beside the workers.
+#pragma once
+
+#include "icap/verdict.hpp"
+#include "proxy/block_pool.hpp"
+#include "proxy/connector.hpp"
+#include "proxy/deadline.hpp"
+#include "proxy/scan.hpp"
+#include "proxy/scanner_state.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace icapgate::proxy {
+
+// One thread only: that of `context`.
+class scanner_watch {
+ public:
+  scanner_watch(asio::io_context& context, const config& settings, const scanner_list& scanners);
+
+  void start();
+  // Ends all exchanges; the loop runs out of this one's work.
+  void stop();
+
+ private:
+  struct patient {
+    std::shared_ptr<scanner_state> state;
+    connector connect;
+    asio::steady_timer pause;
+    clock::time_point options_due{};
+    clock::time_point canary_due{};
+    unsigned failures = 0;  // of OPTIONS, in a row
+    bool warned = false;    // that it does not detect
+  };
+
+  task<void> watch(patient& one);
+  task<void> refresh_options(patient& one);
+  task<void> send_canary(patient& one);
+  task<result<icap::judgement>> probe(patient& one, std::string_view body);
+  task<errc> exchange(patient& one, const icap::exchange_request& request, body_spool& body,
+                      icap::answer& out);
+  void tell(patient& one, bool detects, std::string_view why);
+
+  asio::io_context& context_;
+  const config& settings_;
+  deadlines all_;
+  block_pool blocks_;
+  std::vector<std::unique_ptr<patient>> patients_;
+  bool stopping_ = false;
+};
+
+}  // namespace icapgate::proxy
