@@ -57,7 +57,8 @@ TEST_CASE("command line: several scanners come as several flags or with a comma"
            {"--icap", "icap://a/x,http://b/y"}, {"--icap", "icap://a/x", "--icap", "http://b/y"}}) {
     std::vector<std::string> arguments{"--origin", "http://a"};
     arguments.insert(arguments.end(), scanners.begin(), scanners.end());
-    check_refusal(arguments, {"--icap: \"http://b/y\" is not an icap:// URL"});
+    check_refusal(arguments,
+                  {"--icap: \"http://b/y\" is not an icap:// URL, nor icaps:// nor icap+unix:"});
   }
   const auto [status, output] = run_icapgate(
       {"--origin", "http://a", "--icap", "icap://a/x,icap://b/y", "--access-log", nowhere});

@@ -4,6 +4,8 @@
 
 #include "catch.hpp"
 
+#include <algorithm>
+
 using namespace e2e;
 
 namespace {
@@ -37,7 +39,7 @@ std::vector<scanner_trouble> silences() {
              with.answer("ICAP/1.0 204 No");
              with.wire().read_to_end();
            },
-           "icap_answer_timeout"}};
+           "icap_answer_stalled"}};
 }
 
 std::vector<scanner_trouble> broken_connections() {
@@ -93,9 +95,9 @@ std::vector<scanner_trouble> statuses() {
     out.push_back({busy, says(icap_status(busy)), "icap_status_busy"});
   }
   for (const std::string error :
-       {"400 Bad Request", "403 Forbidden", "404 Service not found", "405 Method not allowed",
-        "408 Timeout", "418 Bad composition", "500 Server error", "501 Not implemented",
-        "502 Bad Gateway", "505 Version", "539 No licence", "558 Resource", "599 ?"}) {
+       {"400 Bad Request", "404 Service not found", "405 Method not allowed", "408 Timeout",
+        "418 Bad composition", "500 Server error", "501 Not implemented", "502 Bad Gateway",
+        "505 Version", "539 No licence", "558 Resource", "599 ?"}) {
     out.push_back({error, says(icap_status(error)), "icap_status_error"});
   }
   for (const std::string strange :
@@ -107,7 +109,10 @@ std::vector<scanner_trouble> statuses() {
 }
 
 gate_settings impatient() {
-  return {.env = {{setting::scanner_idle, "400ms"}, {setting::scanner_after_body, "400ms"}}};
+  return {.env = {{setting::scanner_idle, "400ms"},
+                  {setting::scanner_after_body, "400ms"},
+                  {"ICAPGATE_SCANNER__BREAKER", "false"},
+                  {"ICAPGATE_SCANNER__QUEUE__WAIT", "0"}}};
 }
 
 constexpr std::string_view small_body = "the origin's body";
@@ -132,10 +137,24 @@ std::vector<response> play_all(stage& on, const std::vector<scanner_trouble>& tr
   return out;
 }
 
+// A scanner that fails five times in a row is left alone for a while, and then there is no trouble
+// to see: two troubles are four failures, and the next ones have a gateway of their own.
+void in_parts(const std::vector<scanner_trouble>& troubles,
+              void (*check)(const std::vector<scanner_trouble>&)) {
+  for (std::size_t i = 0; i < troubles.size(); i += 2) {
+    const auto end = std::min(i + 2, troubles.size());
+    check({troubles.begin() + static_cast<std::ptrdiff_t>(i),
+           troubles.begin() + static_cast<std::ptrdiff_t>(end)});
+  }
+}
+
 // Every trouble refuses the origin's response, and says why in the log.
-void check_refusals(const std::vector<scanner_trouble>& troubles) {
+void check_refused(const std::vector<scanner_trouble>& troubles) {
   stage on(impatient());
   const auto all = play_all(on, troubles);
+  on.scanner.always(no_modification());
+  CHECK(on.get("/small").status == 200);
+  CHECK(on.icapgate.finish() == "");  // which writes its log
   const auto log = on.icapgate.lines(all.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto& trouble = troubles[i / 2];
@@ -147,16 +166,15 @@ void check_refusals(const std::vector<scanner_trouble>& troubles) {
     CHECK(log[i].text("verdict") == "error");
     if (trouble.reason != "") CHECK(log[i].text("reason") == trouble.reason);
   }
-  on.scanner.always(no_modification());
-  CHECK(on.get("/small").status == 200);
 }
 
 // With the fallback each of them delivers the origin's response whole, and marks it.
-void check_fallbacks(const std::vector<scanner_trouble>& troubles) {
+void check_fallen_back(const std::vector<scanner_trouble>& troubles) {
   auto settings = impatient();
   settings.fallback = true;
   stage on(settings);
   const auto all = play_all(on, troubles);
+  CHECK(on.icapgate.finish() == "");
   const auto log = on.icapgate.lines(all.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     INFO(troubles[i / 2].name);
@@ -168,6 +186,13 @@ void check_fallbacks(const std::vector<scanner_trouble>& troubles) {
     CHECK(log[i].text("verdict") == "error");
     CHECK(log[i].number("status") == 200);
   }
+}
+
+void check_refusals(const std::vector<scanner_trouble>& troubles) {
+  in_parts(troubles, check_refused);
+}
+void check_fallbacks(const std::vector<scanner_trouble>& troubles) {
+  in_parts(troubles, check_fallen_back);
 }
 
 void refuse_everything(gate_settings& settings, const reserved_port& nobody) {
@@ -228,10 +253,10 @@ TEST_CASE("trouble: a scanner that speaks garbage means 503") {
 TEST_CASE("trouble: a scanner that speaks garbage falls back") {
   check_fallbacks(garbage());
 }
-TEST_CASE("trouble: every ICAP status but 200 and 201 and 204 means 503") {
+TEST_CASE("trouble: every ICAP status but 200 and 201 and 204 and 403 means 503") {
   check_refusals(statuses());
 }
-TEST_CASE("trouble: every ICAP status but 200 and 201 and 204 falls back") {
+TEST_CASE("trouble: every ICAP status but 200 and 201 and 204 and 403 falls back") {
   check_fallbacks(statuses());
 }
 
@@ -247,7 +272,8 @@ TEST_CASE("trouble: the log has no status of a scanner beside the name of anothe
   const reserved_port nobody;
   icap_peer busy;
   busy.play(says(icap_status("503 Service Overloaded")));
-  stage on({.scanners = {busy.port(), nobody.number()}});
+  stage on({.scanners = {busy.port(), nobody.number()},
+            .env = {{"ICAPGATE_SCANNER__QUEUE__WAIT", "0"}}});
   on.origin.when("/a", {.body = "a body"});
   CHECK(on.get("/a").status == 503);
   const auto line = on.icapgate.line();
@@ -268,7 +294,6 @@ TEST_CASE("trouble: half an adapted response is never a whole one") {
         {"only its last chunk missing", says(open.substr(0, open.size() - 5))},
         {"small, cut", says(small.substr(0, small.size() - 10))},
         {"bad chunk", says(small.substr(0, small.size() - 5) + "zz\r\n\r\n")},
-        {"shorter than it says", says(adapted(head + "Content-Length: 90\r\n\r\n", "short"))},
         {"longer than it says", says(adapted(head + "Content-Length: 2\r\n\r\n", "longer"))},
         {"goes silent", [&](exchange& with) {
            with.body();

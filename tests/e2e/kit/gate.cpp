@@ -60,8 +60,10 @@ bool access_line::flag(std::string_view key) const {
 
 gate::gate(const gate_settings& settings) {
   const auto log = folder_.path() / "access.log";
+  auto env = settings.env;
+  env.emplace(setting::canary, settings.canary);
   process_ = std::make_unique<process>(command(settings, port(), admin_port(), log),
-                                       folder_.path() / "output", settings.env);
+                                       folder_.path() / "output", env);
   wait_until("icapgate accepts connections", [this] {
     if (!process_->running()) throw std::runtime_error("icapgate ended: " + output());
     return can_connect(port()) && can_connect(admin_port());

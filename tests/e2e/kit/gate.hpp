@@ -18,6 +18,7 @@ struct gate_settings {
   unsigned workers = 1;
   std::vector<std::string> more = {};           // further flags
   std::map<std::string, std::string> env = {};  // see `setting`
+  std::string canary = "off";                   // only where it is the play
 };
 
 // Environment variables of settings that have no flag in these plays.
@@ -26,6 +27,16 @@ inline constexpr auto origin_first_byte = "ICAPGATE_ORIGIN__TIMEOUT__FIRST_BYTE"
 inline constexpr auto origin_idle = "ICAPGATE_ORIGIN__TIMEOUT__IDLE";
 inline constexpr auto scanner_idle = "ICAPGATE_SCANNER__TIMEOUT__IDLE";
 inline constexpr auto scanner_after_body = "ICAPGATE_SCANNER__TIMEOUT__AFTER_BODY";
+inline constexpr auto scanner_per_mib = "ICAPGATE_SCANNER__TIMEOUT__PER_MIB";
+inline constexpr auto scanner_keep_alive = "ICAPGATE_SCANNER__KEEP_ALIVE";
+inline constexpr auto scanner_queue = "ICAPGATE_SCANNER__QUEUE__WAIT";
+inline constexpr auto scanner_standby = "ICAPGATE_SCANNER__STANDBY";
+inline constexpr auto scanner_vendor = "ICAPGATE_SCANNER__VENDOR";
+inline constexpr auto canary = "ICAPGATE_SCANNER__CANARY";
+inline constexpr auto canary_interval = "ICAPGATE_SCANNER__CANARY_INTERVAL";
+inline constexpr auto options_min = "ICAPGATE_SCANNER__OPTIONS__MIN";
+inline constexpr auto transfer_ignore = "ICAPGATE_SCANNER__TRANSFER_IGNORE";
+inline constexpr auto origin_keep_alive = "ICAPGATE_ORIGIN__KEEP_ALIVE";
 inline constexpr auto scanner_connections = "ICAPGATE_SCANNER__CONNECTIONS";
 inline constexpr auto spool_memory = "ICAPGATE_POLICY__SPOOL__MEMORY";
 inline constexpr auto spool_dir = "ICAPGATE_POLICY__SPOOL__DIR";

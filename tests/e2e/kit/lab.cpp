@@ -48,25 +48,35 @@ std::string nginx_config(const fs::path& home, std::uint16_t port) {
          "/error.log;\nevents {}\nhttp {\n access_log off;\n client_body_temp_path " + h +
          "/t1;\n proxy_temp_path " + h + "/t2;\n fastcgi_temp_path " + h +
          "/t3;\n uwsgi_temp_path " + h + "/t4;\n scgi_temp_path " + h +
-         "/t5;\n default_type application/octet-stream;\n server {\n  listen 127.0.0.1:" +
+         "/t5;\n default_type application/octet-stream;\n types { text/html html; image/png png; "
+         "}\n"
+         " server {\n  listen 127.0.0.1:" +
          std::to_string(port) + " reuseport;\n  root " + h +
          "/files;\n  add_header Set-Cookie \"a=1; Path=/\";\n"
          "  add_header Set-Cookie \"b=2; Path=/\";\n  add_header X-Unknown-Field yes;\n }\n}\n";
 }
 
-std::string icap_config(const fs::path& home, std::uint16_t port) {
+std::string icap_config(const fs::path& home, std::uint16_t port, const lab_settings& settings) {
   const auto h = home.string();
+  const std::string many =
+      "MaxServers 2\nMinSpareThreads 2\nMaxSpareThreads 40\nThreadsPerChild 20\n"
+      "MaxKeepAliveRequests -1\n";
+  const std::string few =
+      "MaxServers 1\nMinSpareThreads 1\nMaxSpareThreads 2\nThreadsPerChild 2\n"
+      "MaxKeepAliveRequests 3\n";
   const auto modules = icap_modules().string();
   return "PidFile " + h + "/c-icap.pid\nCommandsSocket " + h +
-         "/c-icap.ctl\nPort 127.0.0.1:" + std::to_string(port) +
-         "\nStartServers 1\nMaxServers 2\nMinSpareThreads 2\nMaxSpareThreads 40\n"
-         "ThreadsPerChild 20\nTimeout 60\nKeepAliveTimeout 60\nMaxKeepAliveRequests -1\nTmpDir " +
-         h + "/tmp\nServerLog " + h + "/server.log\nAccessLog " + h + "/access.log\nModulesDir " +
+         "/c-icap.ctl\nPort 127.0.0.1:" + std::to_string(port) + "\nStartServers 1\n" +
+         (settings.tiny ? few : many) + "Timeout 60\nKeepAliveTimeout 60\nTmpDir " + h +
+         "/tmp\nServerLog " + h + "/server.log\nAccessLog " + h + "/access.log\nModulesDir " +
          modules + "\nServicesDir " + modules +
          "\nTemplateDir /usr/share/c_icap/templates/\nLoadMagicFile /etc/c-icap/c-icap.magic\n"
+         "Service echo srv_echo.so\nService ex206 srv_ex206.so\n"
          "Service antivirus_module virus_scan.so\n"
          "ServiceAlias avscan virus_scan?allow204=on&force=on&sizelimit=off&mode=simple\n"
          "virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE\n"
+         "virus_scan.SendPercentData 5\nvirus_scan.StartSendPercentDataAfter 2M\n"
+         "virus_scan.MaxObjectSize 5M\n"
          "virus_scan.DefaultEngine clamd\nModule common clamd_mod.so\nclamd_mod.ClamdSocket " +
          h + "/clamd.sock\n";
 }
@@ -95,12 +105,12 @@ void lab_origin::serve(const std::string& name, std::string_view content) {
   write_file(folder_.path() / "files" / name, content);
 }
 
-lab_scanner::lab_scanner() : port_(reserved_port().number()) {
+lab_scanner::lab_scanner(const lab_settings& settings)
+    : port_(reserved_port().number()), settings_(settings) {
   fs::create_directory(folder_.path() / "db");
   fs::create_directory(folder_.path() / "tmp");
   write_file(folder_.path() / "db" / "lab.ndb", "Lab.Eicar.Test:0:*:" + hex(eicar()) + "\n");
-  // clamd first: c-icap without an engine loads, and calls everything clean.
-  start_clamd();
+  if (settings_.clamd_first) start_clamd();
   start_icap();
 }
 
@@ -117,7 +127,7 @@ void lab_scanner::start_clamd() {
 }
 
 void lab_scanner::start_icap() {
-  write_file(folder_.path() / "c-icap.conf", icap_config(folder_.path(), port_));
+  write_file(folder_.path() / "c-icap.conf", icap_config(folder_.path(), port_, settings_));
   icap_ = std::make_unique<process>(
       std::vector<std::string>{"/usr/bin/c-icap", "-N", "-f", folder_.path() / "c-icap.conf"},
       folder_.path() / "c-icap.out");

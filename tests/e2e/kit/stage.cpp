@@ -13,9 +13,16 @@ gate_settings complete(gate_settings settings, const origin_peer& origin,
   return settings;
 }
 
+icap_service at(const std::string& path, icap_service service) {
+  service.path = path;
+  return service;
+}
+
 }  // namespace
 
-stage::stage(gate_settings settings) : icapgate(complete(std::move(settings), origin, scanner)) {}
+stage::stage(gate_settings settings, icap_service service)
+    : scanner(at(settings.service, std::move(service))),
+      icapgate(complete(std::move(settings), origin, scanner)) {}
 
 stage::~stage() {
   const auto wrong = icapgate.finish();
@@ -25,7 +32,21 @@ stage::~stage() {
 }
 
 response stage::get(const std::string& target, const field_list& more) {
+  ++asked;
   return client().get(target, more);
+}
+
+void stage::learn_options(icap_peer& of) {
+  origin.when("/options", {.body = "is the preview known?"});
+  // A page is an answer under all options.
+  of.always(block_page());
+  wait_until("a scan by the scanner's options", [&] {
+    get("/options");
+    const auto all = of.scans();
+    return !all.empty() && has(all.back().icap.fields, "X-Client-IP");
+  });
+  of.always(no_modification());
+  of.forget_scans();
 }
 
 response admin(stage& on, const std::string& target) {

@@ -11,17 +11,24 @@
 namespace e2e {
 
 struct stage {
-  // `settings` without ports: they are filled in where they are empty.
-  explicit stage(gate_settings settings = {});
+  // `settings` without ports: they are filled in where they are empty. The scanner has the path
+  // that they name.
+  explicit stage(gate_settings settings = {}, icap_service service = {});
   ~stage();
 
   http_client client() { return http_client(icapgate.port()); }
   // One request on a connection of its own.
   response get(const std::string& target, const field_list& more = {});
+  // The access line of the newest get(), where all requests of the play are such.
+  access_line last_line() { return icapgate.line(asked); }
+  // Asks until a scan shows that the gateway knows the scanner's options; forgets these scans.
+  void learn_options() { learn_options(scanner); }
+  void learn_options(icap_peer& of);
 
   origin_peer origin;
   icap_peer scanner;
   gate icapgate;
+  std::size_t asked = 0;  // by get()
 };
 
 // GET from the admin listener.
