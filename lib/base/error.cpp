@@ -76,7 +76,6 @@ constexpr auto rows = std::to_array<end_reason>({
     {NAMED(icap_tls_certificate), 503, true,
      "The scanner's certificate is not trusted; set tls.ca or tls.server_name of the scanner."},
     {NAMED(spool_failed), 503, true, "The temporary file for the response could not be used."},
-    {NAMED(gateway_draining), 503, true, "The gateway is shutting down."},
     {NAMED(gateway_internal), 500, true, "The gateway met an error of its own."},
 });
 

@@ -63,7 +63,6 @@ enum class errc : std::uint8_t {
   icap_tls_failed,         // no TLS came to be, for any reason but the next
   icap_tls_certificate,    // the scanner's certificate does not prove that it is the scanner
   spool_failed,            // the temporary file could not be written or read
-  gateway_draining,
   gateway_internal,
 };
 

@@ -65,13 +65,14 @@ std::string parse_scanner(std::string_view text, url& out) {
   return check_scanner(out);
 }
 
-// Whether a scanner begins here: "icap://...", with any scheme, or "embedded:".
+// Whether a scanner begins here: "icap://...", with any scheme, "icap+unix:" or "embedded:".
 bool begins_scanner(std::string_view text) {
   constexpr std::string_view in_scheme =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
   const auto end = text.find_first_not_of(in_scheme);
   if (end == 0 || end == text.npos) return false;
-  return text.starts_with(embedded_scheme) || text.substr(end).starts_with("://");
+  return text.starts_with(embedded_scheme) || text.starts_with("icap+unix:") ||
+         text.substr(end).starts_with("://");
 }
 
 // At the commas that a scanner follows; any other comma is part of a path (RFC 3986 3.3).

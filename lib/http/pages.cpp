@@ -72,10 +72,9 @@ page error_page(errc reason, std::string_view request_id) {
       break;
     case 503:
       content.title = "Not available now";
-      content.text = reason == errc::gateway_draining
-                         ? "This gateway is being restarted. Please try again in a moment."
-                         : "The content could not be checked for malware, so it was not delivered. "
-                           "Please try again in a moment.";
+      content.text =
+          "The content could not be checked for malware, so it was not delivered. Please try again "
+          "in a moment.";
       content.retry_after = true;
       break;
     case 504:

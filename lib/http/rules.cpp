@@ -42,7 +42,8 @@ bool is_well_known(const field& f) {
 }
 
 bool is_credential(const field& f) {
-  return f.id == field_id::authorization || f.id == field_id::cookie;
+  return f.id == field_id::authorization || f.id == field_id::proxy_authorization ||
+         f.id == field_id::cookie;
 }
 
 // Connection must not take away what the message means or where it goes.

@@ -13,7 +13,7 @@ constexpr profile rows[] = {
     {.name = "squidclamav", .path = "squidclamav"},
     {.name = "symantec", .path = "avscan"},
     // Its setting Allow204 is off by default: the original comes back in a 200.
-    {.name = "kaspersky", .path = "resp", .allow_204 = false, .content_length = true},
+    {.name = "kaspersky", .path = "resp", .allow_204 = false},
     {.name = "kwts", .path = "av/respmod"},
     {.name = "skyhigh", .path = "respmod"},
     {.name = "metadefender", .path = "OMSScanResp-AV"},

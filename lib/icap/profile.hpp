@@ -14,7 +14,6 @@ struct profile {
   bool preview = true;          // false: none is sent, whatever OPTIONS says
   bool keep_alive = true;       // false: one exchange on each connection
   bool allow_204 = true;        // false: not offered
-  bool content_length = false;  // the encapsulated head should tell the body's length
   bool violations_are_scan_errors = false;  // X-Violations-Found lists what could not be scanned
   std::string_view fields = {};  // further ICAP fields for each request, whole lines with CRLF
 };

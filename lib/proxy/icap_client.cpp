@@ -16,7 +16,7 @@ using outcome = scanner_state::outcome;
 outcome outcome_of(const scan_report& report) {
   if (report.outcome) return outcome::answered;
   const auto reason = report.outcome.error();
-  const bool busy = reason == errc::icap_status_busy;
+  const bool busy = reason == errc::icap_status_busy || reason == errc::icap_acquire_timeout;
   return http::is_scanner_trouble(reason) && !busy ? outcome::failed : outcome::unrelated;
 }
 

@@ -24,6 +24,10 @@ inline constexpr auto use_op = asio::as_tuple(asio::use_awaitable);
 using clock = std::chrono::steady_clock;
 using milliseconds = std::chrono::milliseconds;
 
+// Steps that a transfer makes at most before others on its worker have their turn, where both sides
+// are always ready.
+inline constexpr int turn_length = 16;
+
 // What one read or write came to. `bytes` counts with status ok only.
 struct io_result {
   io_status status = io_status::ok;

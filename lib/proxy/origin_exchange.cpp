@@ -32,7 +32,7 @@ task<errc> origin_exchange::run(http::response_head& response) {
 
 // Sends as much of the request as both sockets allow now.
 errc origin_exchange::push(blocked& on) {
-  while (!broken_) {
+  for (int step = 0; !broken_; ++step) {
     while (!outgoing_.empty()) {
       const auto written = origin_.socket->try_write(outgoing_);
       if (written.status == io_status::would_block) {
@@ -48,6 +48,10 @@ errc origin_exchange::push(blocked& on) {
       outgoing_.consume(written.bytes);
     }
     if (sent_) return errc::complete;
+    if (step == turn_length) {
+      on = blocked::on_origin;
+      return errc::complete;
+    }
     const auto taken = take_body(on);
     if (taken != errc::complete || on != blocked::nothing) return taken;
   }

@@ -40,13 +40,17 @@ task<errc> scan::run(const icap::exchange_request& request) {
 
 // Sends as much of the request as origin and scanner allow now.
 errc scan::push(blocked& on) {
-  while (!broken_) {
+  for (int step = 0; !broken_; ++step) {
     const auto flushed = flush(on);
     if (flushed != errc::complete || on != blocked::nothing || broken_) return flushed;
     if (machine_.sent() || machine_.awaiting_continue()) return errc::complete;
     bool waiting = false;
     const auto filled = fill(waiting);
     if (filled != errc::complete) return filled;
+    if (step == turn_length) {
+      on = blocked::on_scanner;
+      return errc::complete;
+    }
     if (!take_frame() && waiting) {
       on = blocked::on_origin;
       return errc::complete;
@@ -157,7 +161,7 @@ bool scan::expire_scanner_after(milliseconds time) {
 
 // Reads what the scanner has answered so far.
 errc scan::receive(bool& complete) {
-  for (;;) {
+  for (int step = 0; step < turn_length; ++step) {
     const auto got = scanner_.try_read({input_.data(), block::size});
     if (got.status == io_status::would_block) return errc::complete;
     if (got.status != io_status::ok) return lost(got.status);
@@ -166,6 +170,7 @@ errc scan::receive(bool& complete) {
     if (complete || consumed != errc::complete) return consumed;
     if (!machine_.sent() && !machine_.awaiting_continue()) return errc::complete;
   }
+  return errc::complete;
 }
 
 errc scan::consume(std::string_view input, bool& complete) {
@@ -175,6 +180,8 @@ errc scan::consume(std::string_view input, bool& complete) {
       case icap::exchange::event::need_input:
         return errc::complete;
       case icap::exchange::event::go_on:
+        heard_ = false;  // the answer is still to come
+        break;
       case icap::exchange::event::head:
         break;
       case icap::exchange::event::body:

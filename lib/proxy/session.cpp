@@ -38,9 +38,10 @@ task<void> session::run() {
 task<errc> session::read_request() {
   const auto& limits = resources_.settings.client;
   idle_ = !reader_.has_input();
+  head_began_ = clock::now();
   client_.expires_after(idle_ ? limits.idle : limits.header);
   for (;;) {
-    if (idle_ && resources_.draining) co_return errc::gateway_draining;
+    if (idle_ && resources_.draining) co_return errc::client_closed;
     if (idle_) {
       const auto ready = co_await client_.wait_readable();
       if (ready != io_status::ok) co_return errc::client_head_timeout;
@@ -48,6 +49,7 @@ task<errc> session::read_request() {
     const auto status = reader_.try_read_head();
     if (idle_ && (reader_.has_input() || status == http_reader::head_status::complete)) {
       idle_ = false;
+      head_began_ = clock::now();
       client_.expires_after(limits.header);
     }
     if (status != http_reader::head_status::would_block) co_return parse_request(status);
@@ -95,19 +97,19 @@ task<void> session::refuse(errc reason) {
     http::append_page(wire, content);
     const_buffers out;
     out.push(std::string_view(wire));
-    co_await client_.write_all(out, resources_.settings.client.progress);
+    const auto written = co_await client_.write_all(out, resources_.settings.client.progress);
+    if (written != io_status::ok) wire.clear();
   }
   access_record record;
   record.ts = std::chrono::system_clock::now();
   record.request_id = id;
   record.client = client_address_;
-  record.status = row.status;
+  record.status = wire.empty() ? 0 : row.status;
   record.bytes_out = wire.size();
   record.reason = row.token;
-  resources_.log.write(record);
-  resources_.metrics.transactions[static_cast<std::size_t>(reason)].add();
-  resources_.metrics.responses[row.status].add();
-  if (row.status != 0) co_await linger();
+  record.total_ms = clock::now() - head_began_;
+  resources_.account(record, reason);
+  if (!wire.empty()) co_await linger();
 }
 
 // Nothing more has come, nor will come as far as this request tells.

@@ -35,6 +35,7 @@ class session : public boost::intrusive::list_base_hook<
   http_reader reader_;
   std::string client_address_;
   http::request_head request_;
+  clock::time_point head_began_;
   bool idle_ = false;  // nothing of a request has been received
 };
 

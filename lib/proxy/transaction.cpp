@@ -251,15 +251,15 @@ task<errc> transaction::send_head_and_spool(const http::response_head& head,
 task<errc> transaction::send_file(body_spool& body) {
   auto& client = client_.source();
   std::uint64_t at = body.file_begin();
+  int steps = 0;
   while (at < body.size()) {
     const auto sent = client.try_send_file(body.file(), at - body.file_begin(), body.size() - at);
-    if (sent.status == io_status::ok) {
-      at += sent.bytes;
-      sent_ += sent.bytes;
-      continue;
-    }
-    if (sent.status != io_status::would_block)
+    const bool moved = sent.status == io_status::ok;
+    if (!moved && sent.status != io_status::would_block)
       co_return cut(explain(phase::client_write, sent.status));
+    at += sent.bytes;
+    sent_ += sent.bytes;
+    if (moved && ++steps % turn_length != 0) continue;
     client.expires_after(resources_.settings.client.progress);
     const auto ready = co_await client.wait_writable();
     if (ready != io_status::ok) co_return cut(explain(phase::client_write, ready));
@@ -273,7 +273,11 @@ task<errc> transaction::send_rest(bool chunked) {
   auto& origin = reader.source();
   std::array<block, 4> pieces;
   for (auto& piece : pieces) piece = resources_.blocks.acquire();
-  while (!reader.body_ended()) {
+  for (int step = 1; !reader.body_ended(); ++step) {
+    if (step % turn_length == 0) {
+      const auto reason = co_await give_turn();
+      if (reason != errc::complete) co_return reason;
+    }
     mutable_buffers room;
     for (auto& piece : pieces) room.push(asio::mutable_buffer(piece.data(), block::size));
     const auto got = reader.try_read_body(room);
@@ -302,6 +306,14 @@ task<errc> transaction::send_rest(bool chunked) {
   const_buffers end;
   end.push(last_chunk);
   co_return co_await write(end);
+}
+
+// Others on this worker come to their right, even where origin and client are both always ready.
+task<errc> transaction::give_turn() {
+  auto& client = client_.source();
+  client.expires_after(resources_.settings.client.progress);
+  const auto ready = co_await client.wait_writable();
+  co_return ready == io_status::ok ? errc::complete : cut(explain(phase::client_write, ready));
 }
 
 task<errc> transaction::write(const_buffers out) {
@@ -363,17 +375,7 @@ void transaction::account(errc reason) {
   record.scan_ms = scan_time_;
   record.total_ms = total;
   record.fallback = fallback_;
-  resources_.log.write(record);
-  count(reason, std::chrono::duration<double>(total).count());
-}
-
-void transaction::count(errc reason, double seconds) {
-  auto& m = resources_.metrics;
-  m.transactions[static_cast<std::size_t>(reason)].add();
-  if (status_ < m.responses.size()) m.responses[status_].add();
-  m.received_bytes.add(received_);
-  m.sent_bytes.add(sent_);
-  m.request_seconds.observe(seconds);
+  resources_.account(record, reason);
 }
 
 }  // namespace icapgate::proxy

@@ -48,12 +48,12 @@ class transaction {
                                  body_spool& body);
   task<errc> send_file(body_spool& body);
   task<errc> send_rest(bool chunked);
+  task<errc> give_turn();
   task<errc> write(const_buffers out);
   task<errc> send_page(const http::page& content);
   http::outgoing_body relayed_framing() const;
   errc cut(errc reason);
   void give_origin_back();
-  void count(errc reason, double seconds);
 
   worker_resources& resources_;
   http_reader& client_;

@@ -53,6 +53,16 @@ std::string worker_resources::next_request_id() {
   return {digits.data(), digits.size()};
 }
 
+void worker_resources::account(const access_record& record, errc reason) {
+  log.write(record);
+  metrics.transactions[static_cast<std::size_t>(reason)].add();
+  if (record.status != 0 && record.status < metrics.responses.size())
+    metrics.responses[record.status].add();
+  metrics.received_bytes.add(record.bytes_in);
+  metrics.sent_bytes.add(record.bytes_out);
+  metrics.request_seconds.observe(std::chrono::duration<double>(record.total_ms).count());
+}
+
 worker::worker(const config& settings, access_log& log, const scanner_list& all_scanners,
                worker_metrics& metrics, int listening, const asio::ip::tcp& protocol)
     : resources_(settings, log, all_scanners, metrics, [this] { on_tick(); }),

@@ -25,6 +25,8 @@ struct worker_resources {
                    worker_metrics& metrics, std::function<void()> on_tick);
 
   std::string next_request_id();
+  // The access line and the counters of one transaction, or of one refused request.
+  void account(const access_record& record, errc reason);
 
   const config& settings;
   access_log& log;

@@ -231,7 +231,7 @@ TEST_CASE("product: Kaspersky Scan Engine is not offered 204 and gives the origi
   p.fails(bare({"ICAP/1.0 204 No Content"}), "icap_answer_invalid");
 }
 
-TEST_CASE("product: Kaspersky Scan Engine gets a length for a body that the origin chunked") {
+TEST_CASE("product: Kaspersky Scan Engine echoes a body that the origin chunked") {
   product p("kaspersky", "resp", {"ISTag: \"KAV\""}, false);
   p.on.origin.when("/file",
                    {.fields = {{"X-Origin", "1"}}, .body = original, .form = framing::chunked});

@@ -53,7 +53,6 @@ TEST_CASE("error: the client's status follows the peer that failed") {
   CHECK(describe(errc::client_head_too_large).status == 431);
   CHECK(describe(errc::client_version_unsupported).status == 505);
   CHECK(describe(errc::spool_failed).status == 503);
-  CHECK(describe(errc::gateway_draining).status == 503);
   CHECK(describe(errc::gateway_internal).status == 500);
 }
 

@@ -68,7 +68,6 @@ TEST_CASE("pages: malware is spoken of only where a scan failed") {
   };
   CHECK(says(errc::icap_answer_timeout));
   CHECK(says(errc::spool_failed));
-  CHECK_FALSE(says(errc::gateway_draining));
   CHECK_FALSE(says(errc::origin_head_timeout));
 }
 

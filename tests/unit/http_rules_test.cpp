@@ -101,7 +101,8 @@ TEST_CASE("rules: the scanner sees the request in absolute form, without framing
 
 TEST_CASE("rules: the scanner learns that there were credentials and not which") {
   const request r(
-      "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic c2VjcmV0\r\nCookie: sid=secret\r\n\r\n");
+      "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic c2VjcmV0\r\nCookie: sid=secret\r\n"
+      "Proxy-Authorization: Basic c2VjcmV0\r\n\r\n");
   std::string kept;
   std::string replaced;
   http::append_scanner_request(kept, r.head, true);
@@ -109,7 +110,8 @@ TEST_CASE("rules: the scanner learns that there were credentials and not which")
   CHECK(kept.find("Basic c2VjcmV0") != std::string::npos);
   CHECK(replaced.find("c2VjcmV0") == std::string::npos);
   CHECK(replaced.find("secret") == std::string::npos);
-  CHECK(replaced.find("Authorization: -\r\nCookie: -\r\n") != std::string::npos);
+  CHECK(replaced.find("Authorization: -\r\nCookie: -\r\nProxy-Authorization: -\r\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("rules: fields that end at this hop go to nobody") {

@@ -134,6 +134,7 @@ TEST_CASE("one text may hold several scanners, and a comma within a path stays t
   CHECK(scanners("icap://a/x, icap://b/y,embedded:") ==
         texts{"icap://a/x", "icap://b/y", "embedded:"});
   CHECK(scanners("embedded:,icap://a/x") == texts{"icap://a/x", "embedded:"});
+  CHECK(scanners("icap://a/x,icap+unix:/s:/y") == texts{"icap://a/x", "icap+unix:/s:/y"});
   CHECK(scanners("icap://a/x,y?z=1,2") == texts{"icap://a/x,y?z=1,2"});
   CHECK(scanners("icap://a/x,y,icap://b/,") == texts{"icap://a/x,y", "icap://b/,"});
   CHECK(contains(refusal("scanner.*.servers", "icap://a/x,http://b/y"), "\"http://b/y\" is not"));

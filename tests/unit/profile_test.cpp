@@ -17,7 +17,6 @@ TEST_CASE("profile: the first is generic and asks for nothing special") {
   CHECK(generic.name == "generic");
   CHECK(generic.path.empty());
   CHECK((generic.preview && generic.keep_alive && generic.allow_204));
-  CHECK_FALSE(generic.content_length);
   CHECK_FALSE(generic.violations_are_scan_errors);
   CHECK(generic.fields.empty());
 }
@@ -72,7 +71,6 @@ TEST_CASE("profile: the quirks of FortiSandbox, Kaspersky, Dr.Web and e2guardian
   CHECK_FALSE(find_profile("fortisandbox")->preview);
   CHECK_FALSE(find_profile("fortisandbox")->keep_alive);
   CHECK_FALSE(find_profile("kaspersky")->allow_204);
-  CHECK(find_profile("kaspersky")->content_length);
   CHECK(find_profile("drweb")->violations_are_scan_errors);
   CHECK(find_profile("e2guardian")->fields == "X-ICAP-E2G: \r\n");
 }
