@@ -53,7 +53,7 @@ void add(std::string& out, const std::string& setting, std::string_view why) {
 }
 
 // A TOML string. A path may hold anything but blanks and controls.
-std::string quoted(std::string_view text) {
+std::string toml_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -79,13 +79,14 @@ std::string sentence(const knowledge& known, const report& seen) {
 
 std::string recommended(const order& what, const knowledge& known, bool trusted) {
   std::string out = "[scanner.av]\n";
-  add(out, "servers = [" + quoted(what.scanner.to_string()) + "]", {});
-  if (!what.ca.empty()) add(out, "tls.ca = " + quoted(what.ca), {});
-  add(out, "vendor = " + quoted(vendor_of(what, known)), {});
+  add(out, "servers = [" + toml_string(what.scanner.to_string()) + "]", {});
+  if (!what.ca.empty()) add(out, "tls.ca = " + toml_string(what.ca), {});
+  add(out, "vendor = " + toml_string(vendor_of(what, known)), {});
   const auto& options = known.options;
   if (options.preview && *options.preview > usual_preview)
     add(out,
-        "max_preview = " + quoted(format_size(std::min<std::size_t>(*options.preview, 1 << 20))),
+        "max_preview = " +
+            toml_string(format_size(std::min<std::size_t>(*options.preview, 1 << 20))),
         "it asks for " + std::to_string(*options.preview) + " bytes");
   if (options.max_connections)
     add(out,
@@ -93,12 +94,13 @@ std::string recommended(const order& what, const knowledge& known, bool trusted)
         "its Max-Connections: " + std::to_string(*options.max_connections));
   if (known.closed_idle.count() > 0)
     add(out,
-        "keep_alive = " + quoted(format_duration(std::max(known.closed_idle / 2, milliseconds(1)))),
+        "keep_alive = " +
+            toml_string(format_duration(std::max(known.closed_idle / 2, milliseconds(1)))),
         "it closes idle connections");
   add(out, trusted ? "canary = \"enforce\"" : "canary = \"warn\"",
       trusted ? "left out as soon as EICAR passes" : "enforce, once it detects EICAR");
   if (known.detected_up_to > 0)
-    add(out, "# max_scan_size = " + quoted(format_size(known.detected_up_to)),
+    add(out, "# max_scan_size = " + toml_string(format_size(known.detected_up_to)),
         known.lost_from > 0 ? "EICAR was lost at " + format_size(known.lost_from)
                             : "the largest file that was tried");
   return out;
