@@ -133,7 +133,8 @@ TEST_CASE("preview: errors and a connection that ends after it mean 503") {
     preview_stage on(1024);
     on.origin.when("/large", {.body = noise(1'000'000)});
     on.scanner.play(says(error.empty() ? "" : icap_status(error), error.empty()));
-    check_refusal(on.get("/large"), on.last_line());
+    const auto refused = on.get("/large");
+    check_refusal(refused, on.last_line());
     on.scanner.always(no_modification());
     CHECK(on.get("/large").status == 200);
   }
@@ -145,7 +146,8 @@ TEST_CASE("preview: a verdict after 100 Continue, page or error, is the same as 
   on.scanner.always(block_page());
   CHECK(on.get("/large").body == page_body());
   on.scanner.always(icap_status("500 Server error"));
-  check_refusal(on.get("/large"), on.last_line());
+  const auto refused = on.get("/large");
+  check_refusal(refused, on.last_line());
 }
 
 TEST_CASE("preview: checklist 33, a 100 that nobody waits for is an error and no hang") {
@@ -157,14 +159,16 @@ TEST_CASE("preview: checklist 33, a 100 that nobody waits for is an error and no
     with.preview();
     with.answer(go_on + no_modification());
   });
-  check_refusal(on.get("/small"), on.last_line());
+  const auto refused = on.get("/small");
+  check_refusal(refused, on.last_line());
   CHECK(on.last_line().text("reason") == "icap_answer_invalid");
   on.scanner.play([&](exchange& with) {  // twice
     with.preview();
     with.answer(go_on + go_on);
     with.body();
   });
-  check_refusal(on.get("/large"), on.last_line());
+  const auto refused_large = on.get("/large");
+  check_refusal(refused_large, on.last_line());
   CHECK(on.last_line().text("reason") == "icap_answer_invalid");
 }
 
@@ -255,7 +259,8 @@ TEST_CASE("preview: 206 from behind the original's end is an error") {
         with.preview();
         with.answer(partial(found_page, "new:", from));
       });
-      check_refusal(on.get(target), on.last_line());
+      const auto refused = on.get(target);
+      check_refusal(refused, on.last_line());
       CHECK(on.last_line().text("reason") == "icap_answer_invalid");
     }
   }

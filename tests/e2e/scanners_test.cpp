@@ -148,7 +148,8 @@ TEST_CASE("scanners: two that say they are busy mean 503") {
   stage on(settings);
   serve_bodies(on);
   for (auto* each : {&one, &two}) each->always(icap_status("503 Service Overloaded"));
-  check_refusal(on.get("/small"), on.last_line());
+  const auto refused = on.get("/small");
+  check_refusal(refused, on.last_line());
   CHECK(on.last_line().text("reason") == "icap_status_busy");
   CHECK(one.scans().size() >= 1);
   CHECK(two.scans().size() >= 1);
@@ -434,7 +435,8 @@ TEST_CASE("scanners: one that stops reading ends by timeout, and 200 MB do not p
   CHECK(on.get("/small").status == 200);
   const auto before = peak_memory(on.icapgate.id());
   on.scanner.play([&](exchange&) { over.wait(); });
-  check_refusal(on.get("/huge"), on.last_line());
+  const auto refused = on.get("/huge");
+  check_refusal(refused, on.last_line());
   CHECK(on.last_line().text("reason") == "icap_write_timeout");
   CHECK(peak_memory(on.icapgate.id()) < before + 16);
   over.tell();

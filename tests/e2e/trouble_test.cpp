@@ -207,7 +207,8 @@ TEST_CASE("trouble: a scanner that refuses connections means 503") {
   refuse_everything(settings, nobody);
   stage on(settings);
   on.origin.when("/a", {.body = "the origin's body"});
-  check_refusal(on.get("/a"), on.icapgate.line());
+  const auto refused = on.get("/a");
+  check_refusal(refused, on.icapgate.line());
   CHECK(on.icapgate.line().text("reason") == "icap_connect_refused");
 }
 
