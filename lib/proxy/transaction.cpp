@@ -156,9 +156,9 @@ void transaction::count_scan() {
 
 // The origin's response as it is: what is spooled first, then what is left.
 task<errc> transaction::relay() {
-  const bool chunked = relayed_framing().framing == http::outgoing_body::kind::chunked;
   http::client_response to;
   to.body = relayed_framing();
+  const bool chunked = to.body.framing == http::outgoing_body::kind::chunked;
   auto reason = co_await send_head_and_spool(response_, to, body_);
   if (reason == errc::complete && !intake_->ended()) reason = co_await send_rest(chunked);
   if (reason == errc::complete) give_origin_back();
