@@ -89,6 +89,7 @@ class parser {
     doctor_->add_option("URL", patient_.scanner);
     doctor_->add_option("--vendor", patient_.vendor);
     doctor_->add_option("--ca", patient_.ca);
+    doctor_->add_option("--config", config_);
     doctor_->add_option("--timeout", patient_.timeout);
     doctor_->add_option("--max-size", patient_.max_size);
     doctor_->add_flag("--ladder", patient_.ladder);
@@ -112,6 +113,7 @@ class parser {
     out.what = chosen(out.problems);
     out.once = once_->count() > 0;
     out.doctor = patient_;
+    if (!config_.empty()) out.flags.emplace_back("--config", std::vector{config_});
     for (const auto& flag : empty) out.flags.emplace_back(flag, std::vector<std::string>{""});
     for (const auto& [flag, option] : flags_)
       if (option->count() > 0) out.flags.emplace_back(flag, option->results());
@@ -157,6 +159,7 @@ class parser {
   CLI::Option* demo_help_ = nullptr;
   CLI::App* doctor_ = nullptr;
   CLI::Option* doctor_help_ = nullptr;
+  std::string config_;  // behind "doctor"
   doctor::arguments patient_;
   CLI::App* help_command_ = nullptr;
   std::string topic_text_;

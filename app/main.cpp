@@ -8,6 +8,7 @@
 #include "demo.hpp"
 #include "doctor/doctor.hpp"
 #include "embedded/scanner.hpp"
+#include "icap/profile.hpp"
 #include "log_rotation.hpp"
 #include "proxy/server.hpp"
 #include "proxy/tls.hpp"
@@ -80,6 +81,17 @@ int run(config settings, access_log& access) {
   }
 }
 
+// A scanner's address may leave out the service where its vendor has a usual one.
+void complete_scanners(config& values, std::vector<std::string>& problems) {
+  const auto* vendor = icap::find_profile(values.vendor);
+  for (auto* list : {&values.scanners, &values.standby_scanners})
+    for (auto& one : *list)
+      if (vendor && !icap::complete_path(*vendor, one.path))
+        problems.push_back(one.to_string() + ": names no service, and vendor \"" + values.vendor +
+                           "\" has no usual one; a scanner is icap://HOST[:PORT]/SERVICE, such "
+                           "as icap://scanner:1344/avscan (or name its vendor)");
+}
+
 // What the settings name and only OpenSSL or the file can tell about.
 void check_secrets(config& values, std::vector<std::string>& problems) {
   std::string why;
@@ -93,6 +105,7 @@ void check_secrets(config& values, std::vector<std::string>& problems) {
 int serve(const command_line& line) {
   settings all = load_settings({line.flags, environment()});
   all.problems.insert(all.problems.begin(), line.problems.begin(), line.problems.end());
+  if (all.problems.empty()) complete_scanners(all.values, all.problems);
   if (all.problems.empty()) check_secrets(all.values, all.problems);
   if (!all.problems.empty()) return refuse(all.problems);
   log::set_up(all.values.log_level);
@@ -106,10 +119,15 @@ int serve(const command_line& line) {
   return run(std::move(all.values), *access);
 }
 
-int run_doctor(const doctor::arguments& from) {
+// With what a gateway would be given here: the environment, and the file that --config names.
+int run_doctor(const command_line& line) {
+  settings all = load_settings({line.flags, environment(), false});
+  std::string why;
+  if (all.problems.empty() && !read_credentials(all.values, why)) all.problems.push_back(why);
   doctor::order order;
-  const auto problems = doctor::read_order(from, order);
-  if (!problems.empty()) return refuse(problems);
+  const auto unclear = doctor::read_order(line.doctor, all.values, order);
+  all.problems.insert(all.problems.end(), unclear.begin(), unclear.end());
+  if (!all.problems.empty()) return refuse(all.problems);
   log::set_up("warn");
   const bool colours = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
   const auto print = [](std::string_view text) {
@@ -137,7 +155,7 @@ int dispatch(const command_line& line) {
       log::set_up("warn");
       return run_demo(line.once);
     case command::doctor:
-      return run_doctor(line.doctor);
+      return run_doctor(line);
     case command::serve:
       break;
   }

@@ -64,7 +64,7 @@ class loader {
     for (const auto* level : {&file, &environment, &flags})
       for (const auto& s : *level) apply(s);
     // What is missing may well be in the file that could not be read.
-    if (!file_failed_) check_required();
+    if (!file_failed_ && from_.whole) check_required();
     validate();
     return std::move(out_);
   }

@@ -64,6 +64,7 @@ struct config {
     std::chrono::milliseconds total{600'000};          // one whole exchange
     std::chrono::milliseconds idle{50'000};            // a pooled connection's age without use
     std::size_t connections = 100;                     // to all scanners, for the whole process
+    std::size_t warm_connections = 0;                  // of those, opened before they are needed
     std::chrono::milliseconds acquire{5'000};          // waiting for one of them
     std::chrono::milliseconds options_ttl{60'000};     // where a scanner names none
     std::chrono::milliseconds options_ttl_min{10'000};
@@ -73,6 +74,7 @@ struct config {
   } icap_limits;
   std::string canary = "warn";            // off warn enforce: scanners are sent EICAR now and then
   std::string vendor = "generic";         // a row of icap/profile
+  std::vector<std::string> scanner_told;  // client_ip server_ip user: told unasked, too
   bool scanner_sees_credentials = false;  // Authorization and Cookie go to the scanner as they are
   bool breaker = true;           // a scanner that fails too often is left alone for a while
   bool transfer_ignore = false;  // a scanner's Transfer-Ignore skips the scan
@@ -93,6 +95,7 @@ struct settings_sources {
   std::vector<std::pair<std::string, std::vector<std::string>>> flags;
   // All of the environment; names that don't begin with ICAPGATE_ are passed over.
   std::vector<std::pair<std::string, std::string>> environment;
+  bool whole = true;  // false: nothing is missing where an origin or a scanner is not named
 };
 
 struct settings {

@@ -1,10 +1,10 @@
 #include "base/credentials.hpp"
 
+#include "base/base64.hpp"
 #include "base/config_file.hpp"
 #include "base/options.hpp"
 
 #include <algorithm>
-#include <cstdint>
 
 namespace icapgate {
 
@@ -13,22 +13,6 @@ namespace {
 constexpr std::string_view off = "off";
 constexpr std::size_t largest_password_file = 4096;
 
-// RFC 4648 4.
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view digits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto part = bytes.substr(i, 3);
-    std::uint32_t bits = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      bits = bits << 8 | (j < part.size() ? static_cast<unsigned char>(part[j]) : 0U);
-    for (std::size_t j = 0; j < 4; ++j)
-      out += j <= part.size() ? digits[bits >> (18 - 6 * j) & 63] : '=';
-  }
-  return out;
-}
-
 bool has_control_character(std::string_view text) {
   return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
@@ -36,7 +20,7 @@ bool has_control_character(std::string_view text) {
 }  // namespace
 
 std::string basic_authorization(std::string_view user, std::string_view password) {
-  return "Basic " + base64(std::string(user) + ':' + std::string(password));
+  return "Basic " + to_base64(std::string(user) + ':' + std::string(password));
 }
 
 bool read_credentials(config& settings, std::string& why) {

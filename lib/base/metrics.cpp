@@ -140,13 +140,18 @@ void add_scanners(std::vector<MetricFamily>& families,
   add(g, "icap_server_up", "1: scans may go there.", [](auto& s) { return s.up ? 1 : 0; });
   add(g, "icap_canary_success", "1: the last canary was detected; 0: it was not, or none was sent.",
       [](auto& s) { return s.probed && s.detects ? 1 : 0; });
+  add(g, "icap_respmod", "0: OPTIONS does not list RESPMOD, and no scan goes there.",
+      [](auto& s) { return s.respmod ? 1 : 0; });
   add(g, "icap_exchanges_in_flight", "Scans under way.", [](auto& s) { return s.in_flight; });
   add(g, "icap_connections", "Open connections, idle ones counted.",
       [](auto& s) { return s.connections; });
-  add(g, "icap_connections_limit", "The lower of ours and the server's Max-Connections.",
+  add(g, "icap_connections_limit",
+      "The lower of ours and the server's Max-Connections; less for a while after it was busy.",
       [](auto& s) { return s.limit; });
   add(MetricType::Counter, "icap_istag_changes_total", "Changes of the server's ISTag.",
       [](auto& s) { return s.istag_changes; });
+  add(MetricType::Counter, "icap_busy_total", "Scans that the server was too busy for.",
+      [](auto& s) { return s.busy_answers; });
 }
 
 }  // namespace
@@ -158,7 +163,8 @@ void histogram::observe(double seconds) {
   sum_microseconds.add(static_cast<std::uint64_t>(seconds * 1e6));
 }
 
-std::string exposition(const workers& all, const std::vector<scanner_metrics>& scanners) {
+std::string exposition(const workers& all, const std::vector<scanner_metrics>& scanners,
+                       std::uint64_t lost_lines) {
   constexpr auto c = MetricType::Counter;
   constexpr auto g = MetricType::Gauge;
   std::vector<MetricFamily> families;
@@ -197,6 +203,10 @@ std::string exposition(const workers& all, const std::vector<scanner_metrics>& s
                             [](auto& w) -> auto& { return w.request_seconds; }));
   families.push_back(timing(all, "scan_duration_seconds", "Scan begun to verdict.",
                             [](auto& w) -> auto& { return w.scan_seconds; }));
+  families.push_back(
+      counter_family("access_log_lost_lines_total", "Access lines that could not be written.")
+          .row(static_cast<double>(lost_lines))
+          .take());
   add_scanners(families, scanners);
   return prometheus::TextSerializer{}.Serialize(families);
 }

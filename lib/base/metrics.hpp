@@ -63,14 +63,16 @@ struct scanner_metrics {
   bool up = false;       // scans may go there
   bool probed = false;   // there was a canary
   bool detects = false;  // the last one was found
+  bool respmod = true;   // OPTIONS lists it, or names no methods
   std::size_t in_flight = 0;
   std::size_t connections = 0;  // open, idle ones counted
   std::size_t limit = 0;        // of both
   std::uint64_t istag_changes = 0;
+  std::uint64_t busy_answers = 0;
 };
 
-// The Prometheus text of all workers together.
+// The Prometheus text of all workers together. `lost_lines`: of the access log.
 std::string exposition(const std::vector<std::unique_ptr<worker_metrics>>& workers,
-                       const std::vector<scanner_metrics>& scanners);
+                       const std::vector<scanner_metrics>& scanners, std::uint64_t lost_lines);
 
 }  // namespace icapgate

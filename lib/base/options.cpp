@@ -53,7 +53,7 @@ constexpr std::array table{
            .target = MEMBER(workers), .max = 1024},
     option{.key = "admin.address", .flag = "--admin", .short_env = "ADMIN",
            .kind = option_kind::endpoint, .argument = "HOST:PORT", .initial = "off",
-           .help = "/metrics, /livez and /readyz",
+           .help = "/metrics, /status, /livez, /readyz",
            .target = MEMBER(admin)},
     option{.key = "log.access.to", .flag = "--access-log", .short_env = "ACCESS_LOG",
            .kind = option_kind::path, .argument = "-|off|FILE", .initial = "-",
@@ -129,6 +129,10 @@ constexpr std::array table{
            .kind = option_kind::integer, .argument = "N", .initial = "100",
            .help = "exchanges at once with each server",
            .target = MEMBER(icap_limits.connections), .min = 1, .max = 65535},
+    option{.key = "scanner.*.warm_connections",
+           .kind = option_kind::integer, .argument = "N", .initial = "0",
+           .help = "kept open to each server, used or not",
+           .target = MEMBER(icap_limits.warm_connections), .max = 65535},
     option{.key = "scanner.*.queue.wait",
            .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
            .help = "wait for a free connection; 0: none",
@@ -173,6 +177,10 @@ constexpr std::array table{
            .kind = option_kind::boolean, .initial = "false",
            .help = "true: it sees Cookie and Authorization",
            .target = MEMBER(scanner_sees_credentials)},
+    option{.key = "scanner.*.tell",
+           .kind = option_kind::choice_list, .argument = "WORD",
+           .help = "of client_ip server_ip user, unasked",
+           .target = MEMBER(scanner_told), .choices = "client_ip server_ip user"},
     option{.key = "scanner.*.transfer_ignore",
            .kind = option_kind::boolean, .initial = "false",
            .help = "its Transfer-Ignore skips scans",
@@ -261,7 +269,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 bool option::is_list() const {
   return kind == option_kind::url_list || kind == option_kind::port_list ||
-         kind == option_kind::hash_list;
+         kind == option_kind::hash_list || kind == option_kind::choice_list;
 }
 
 std::string option::env_name() const {

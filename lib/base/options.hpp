@@ -30,6 +30,7 @@ enum class option_kind : std::uint8_t {
   size,
   duration,
   choice,  // one of `choices`
+  choice_list,
   path,    // any text without control characters
 };
 

@@ -45,8 +45,8 @@ std::string check_scanner(const url& u) {
   if (!u.unix_socket.empty()) return {};
   if (u.scheme != "icap" && u.scheme != "icaps")
     return "is not an icap:// URL, nor icaps:// nor icap+unix:";
-  if (!u.path.starts_with('/'))
-    return "has no path; a scanner is icap://HOST[:PORT]/SERVICE, such as "
+  if (u.path.starts_with('?'))
+    return "has a query and no path; a scanner is icap://HOST[:PORT]/SERVICE, such as "
            "icap://scanner:1344/avscan";
   return {};
 }
@@ -125,7 +125,19 @@ std::string parse(const option& row, std::string_view text, std::chrono::millise
          " (such as 300ms, 5s, 5m or 1h)";
 }
 
+std::string parse_choice(const option& row, std::string_view text, std::string& out) {
+  std::string_view rest = row.choices;
+  while (!rest.empty()) {
+    if (split_off(rest, " ") != text) continue;
+    out = text;
+    return {};
+  }
+  return "is none of: " + std::string(row.choices);
+}
+
 std::string parse(const option& row, std::string_view text, std::string& out) {
+  if (row.kind == option_kind::choice || row.kind == option_kind::choice_list)
+    return parse_choice(row, text, out);
   if (row.kind == option_kind::hash_list) {
     if (text.size() != 64 || text.find_first_not_of("0123456789abcdefABCDEF") != text.npos)
       return "is not a SHA-256: 64 hexadecimal digits";
@@ -139,16 +151,6 @@ std::string parse(const option& row, std::string_view text, std::string& out) {
   return {};
 }
 
-std::string parse_choice(const option& row, std::string_view text, std::string& out) {
-  std::string_view rest = row.choices;
-  while (!rest.empty()) {
-    if (split_off(rest, " ") != text) continue;
-    out = text;
-    return {};
-  }
-  return "is none of: " + std::string(row.choices);
-}
-
 void complain(problems& found, std::string_view text, const std::string& why) {
   if (!why.empty()) found.push_back(in_quotes(text) + ' ' + why);
 }
@@ -158,13 +160,7 @@ problems store_one(const option& row, std::span<const std::string> values, T& ou
   if (values.size() != 1) return {"needs exactly one value"};
   problems found;
   T made{};
-  if constexpr (std::is_same_v<T, std::string>) {
-    complain(found, values[0],
-             row.kind == option_kind::choice ? parse_choice(row, values[0], made)
-                                             : parse(row, values[0], made));
-  } else {
-    complain(found, values[0], parse(row, values[0], made));
-  }
+  complain(found, values[0], parse(row, values[0], made));
   if (found.empty()) out = std::move(made);
   return found;
 }

@@ -62,6 +62,25 @@ std::string toml_string(std::string_view text) {
   return out += '"';
 }
 
+void add_text(std::string& out, const std::string& key, const std::string& value,
+              std::string_view initial) {
+  if (value != initial) add(out, key + " = " + toml_string(value), {});
+}
+
+// What it took to be let in.
+void add_access(std::string& out, const order& what) {
+  const tls_settings usual;
+  if (what.scanner.scheme == "icaps") {
+    add_text(out, "tls.ca", what.tls.ca, usual.ca);
+    add_text(out, "tls.certificate", what.tls.certificate, usual.certificate);
+    add_text(out, "tls.key", what.tls.key, usual.key);
+    add_text(out, "tls.server_name", what.tls.server_name, usual.server_name);
+    if (!what.tls.verify) add(out, "tls.verify = false", "anybody may play the scanner");
+  }
+  add_text(out, "user", what.user, tls_settings::off);
+  add_text(out, "password_path", what.password_file, tls_settings::off);
+}
+
 std::string sentence(const knowledge& known, const report& seen) {
   if (known.passed_eicar) return "Do NOT trust this scanner: EICAR passes.";
   if (!known.answered)
@@ -80,7 +99,7 @@ std::string sentence(const knowledge& known, const report& seen) {
 std::string recommended(const order& what, const knowledge& known, bool trusted) {
   std::string out = "[scanner.av]\n";
   add(out, "servers = [" + toml_string(what.scanner.to_string()) + "]", {});
-  if (!what.ca.empty()) add(out, "tls.ca = " + toml_string(what.ca), {});
+  add_access(out, what);
   add(out, "vendor = " + toml_string(vendor_of(what, known)), {});
   const auto& options = known.options;
   if (options.preview && *options.preview > usual_preview)

@@ -2,6 +2,7 @@
 // trusted.
 #pragma once
 
+#include "base/config.hpp"
 #include "base/url.hpp"
 #include "doctor/report.hpp"
 #include "icap/profile.hpp"
@@ -23,14 +24,18 @@ struct order {
   url scanner;  // with the service's path
   const icap::profile* vendor = nullptr;
   bool vendor_named = false;
-  std::string ca;  // PEM file that is trusted in place of the system's store; empty: the latter
+  tls_settings tls;  // for icaps://
+  std::string user = tls_settings::off, password_file = tls_settings::off;
+  std::string authorization;  // an ICAP field with its CRLF, or empty; never shown
   std::chrono::milliseconds timeout{30'000};
   bool ladder = false;
   std::uint64_t max_size = std::uint64_t{501} << 20;  // bytes, of the ladder's files
 };
 
-// Every problem in one run; with any problem `out` is not to be used.
-std::vector<std::string> read_order(const arguments& from, order& out);
+// The settings are those of a gateway: what they say of the scanner counts where the arguments say
+// nothing, and the credentials have been read. Every problem in one run; with any problem `out` is
+// not to be used.
+std::vector<std::string> read_order(const arguments& from, const config& settings, order& out);
 
 // Prints each check as it ends, the settings to use and a verdict. True: the scanner can be
 // trusted.

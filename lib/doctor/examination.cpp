@@ -48,10 +48,7 @@ std::string summary(const icap::service_options& o) {
 
 examination::examination(asio::io_context& context, const order& what,
                          std::shared_ptr<proxy::tls_client> tls, report& to)
-    : context_(context),
-      order_(what),
-      report_(to),
-      prober_(context, what.scanner, std::move(tls), *what.vendor, what.timeout) {}
+    : context_(context), order_(what), report_(to), prober_(context, what, std::move(tls)) {}
 
 task<void> examination::run() {
   const bool reached = co_await reach();
@@ -153,16 +150,25 @@ task<finding> examination::reach(const asio::ip::tcp::endpoint& address) {
 // With all that is needed before ICAP is spoken.
 task<finding> examination::connect() {
   const auto connected = co_await prober_.connect();
-  if (connected)
-    co_return passed(order_.scanner.unix_socket.empty()
-                         ? "its certificate is good for " + printable(order_.scanner.host)
-                         : order_.scanner.unix_socket);
+  if (connected && !order_.scanner.unix_socket.empty())
+    co_return passed(order_.scanner.unix_socket);
+  if (connected) co_return certificate();
   outcome bad;
   bad.reason = connected.error();
   // TCP was fine: whoever keeps silent now does not know what a handshake is.
   if (bad.reason == errc::icap_connect_timeout && order_.scanner.unix_socket.empty())
     bad.reason = errc::icap_tls_failed;
   co_return failed(std::string(describe(bad.reason).text), hint_for(bad));
+}
+
+finding examination::certificate() const {
+  const auto& tls = order_.tls;
+  if (!tls.verify)
+    return doubtful("its certificate is not looked at (tls.verify = false)",
+                    "whoever stands between could play the scanner: name its authority in tls.ca");
+  const bool by_url = tls.server_name == tls_settings::automatic;
+  return passed("its certificate is good for " +
+                printable(by_url ? order_.scanner.host : tls.server_name));
 }
 
 task<finding> examination::options() {
@@ -226,10 +232,8 @@ bool examine(const order& what, report& to) {
   asio::io_context context(1);
   std::shared_ptr<proxy::tls_client> tls;
   if (what.scanner.scheme == "icaps") {
-    tls_settings settings;
-    if (!what.ca.empty()) settings.ca = what.ca;
     std::string why;
-    tls = proxy::tls_client::make(settings, what.scanner.host, why);
+    tls = proxy::tls_client::make(what.tls, what.scanner.host, why);
     if (!tls) to.line("TLS", {}, failed(why));
     if (!tls) return conclude(what, {}, to);
   }

@@ -53,6 +53,7 @@ class examination {
   task<bool> reach_addresses();
   task<finding> reach(const proxy::asio::ip::tcp::endpoint& address);
   task<finding> connect();
+  finding certificate() const;
   task<finding> options();
   task<finding> options_clock();
   task<void> climb();

@@ -9,41 +9,45 @@ constexpr std::uint64_t mebibyte = 1 << 20;
 // What the numbers of a zip archive without extensions can hold.
 constexpr std::uint64_t largest_file = 4095 * mebibyte;
 
-std::string read_vendor(const std::string& name, order& out) {
-  out.vendor_named = !name.empty();
-  out.vendor = icap::find_profile(name.empty() ? "generic" : name);
+std::string read_vendor(const std::string& typed, const std::string& set, order& out) {
+  const auto& name = typed.empty() ? set : typed;
+  out.vendor = icap::find_profile(name);
+  out.vendor_named = !typed.empty() || out.vendor != icap::profiles().data();
   if (out.vendor) return {};
   std::string names;
   for (const auto& row : icap::profiles()) (names += ' ') += row.name;
   return "--vendor: " + in_quotes(name) + " is none of:" + names;
 }
 
-std::string read_scanner(const std::string& text, order& out) {
-  if (text.empty()) return "no scanner named; try: icapgate doctor icap://HOST:1344/SERVICE";
+std::string read_scanner(const std::string& typed, const std::vector<url>& set, order& out) {
+  if (typed.empty() && set.empty())
+    return "no scanner named; try: icapgate doctor icap://HOST:1344/SERVICE";
+  const auto text = typed.empty() ? set.front().to_string() : typed;
   std::string why;
   if (!parse_url(text, out.scanner, why)) return in_quotes(text) + ' ' + why;
   if (!out.scanner.scheme.starts_with("icap"))
     return in_quotes(text) + " is no icap:// or icaps:// URL";
-  if (out.scanner.path.size() > 1 || !out.vendor) return {};
-  if (out.vendor->path.empty())
-    return in_quotes(text) + " names no service; try: " + text + (text.ends_with('/') ? "" : "/") +
-           "avscan, or --vendor NAME";
-  out.scanner.path = '/' + std::string(out.vendor->path);
-  return {};
+  if (!out.vendor || icap::complete_path(*out.vendor, out.scanner.path)) return {};
+  return in_quotes(text) + " names no service; try: " + text + (text.ends_with('/') ? "" : "/") +
+         "avscan, or --vendor NAME";
 }
 
 }  // namespace
 
-std::vector<std::string> read_order(const arguments& from, order& out) {
+std::vector<std::string> read_order(const arguments& from, const config& settings, order& out) {
   std::vector<std::string> problems;
   const auto add = [&](std::string problem) {
     if (!problem.empty()) problems.push_back(std::move(problem));
   };
-  add(read_vendor(from.vendor, out));
-  add(read_scanner(from.scanner, out));
-  out.ca = from.ca;
+  add(read_vendor(from.vendor, settings.vendor, out));
+  add(read_scanner(from.scanner, settings.scanners, out));
+  out.tls = settings.scanner_tls;
+  if (!from.ca.empty()) out.tls.ca = from.ca;
+  out.user = settings.scanner_user;
+  out.password_file = settings.scanner_password_file;
+  out.authorization = settings.scanner_authorization;
   out.ladder = from.ladder;
-  if (!out.ca.empty() && out.scanner.scheme == "icap") add("--ca is for icaps://");
+  if (!from.ca.empty() && out.scanner.scheme == "icap") add("--ca is for icaps://");
   const auto& timeout = from.timeout;
   if (!timeout.empty() && (!parse_duration(timeout, out.timeout) || out.timeout.count() == 0))
     add("--timeout: " + in_quotes(timeout) + " is no time like 500ms, 30s or 2m");

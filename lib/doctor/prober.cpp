@@ -68,17 +68,17 @@ void compare(outcome& out, body_spool& body, body_spool& adapted) {
 
 }  // namespace
 
-prober::prober(proxy::asio::io_context& context, const url& scanner,
-               std::shared_ptr<proxy::tls_client> tls, const icap::profile& vendor,
-               milliseconds timeout)
+prober::prober(proxy::asio::io_context& context, const order& what,
+               std::shared_ptr<proxy::tls_client> tls)
     : context_(context),
-      scanner_(scanner),
-      uri_(scanner.request_uri()),
-      host_(scanner.authority()),
-      vendor_(vendor),
-      settings_(settings_for(timeout)),
+      scanner_(what.scanner),
+      uri_(scanner_.request_uri()),
+      host_(scanner_.authority()),
+      vendor_(*what.vendor),
+      fields_(what.authorization + std::string(vendor_.fields)),
+      settings_(settings_for(what.timeout)),
       all_(context, [] {}),
-      connector_(context, all_, scanner, std::move(tls), settings_.icap_limits.connect, reasons) {
+      connector_(context, all_, scanner_, std::move(tls), settings_.icap_limits.connect, reasons) {
   all_.start();
 }
 
@@ -91,7 +91,7 @@ task<outcome> prober::ask_options(stream& to) {
   request.method = "OPTIONS";
   request.uri = uri_;
   request.host = host_;
-  request.fields = vendor_.fields;
+  request.fields = fields_;
   request.has_body = false;
   auto none = empty_spool();
   co_return co_await run(to, request, none);
@@ -104,7 +104,7 @@ task<outcome> prober::show(stream& to, body_spool& body, manner how) {
   request.host = host_;
   request.request_head = request_head;
   request.response_head = head;
-  request.fields = vendor_.fields;
+  request.fields = fields_;
   request.allow_204 = how.allow_204 && vendor_.allow_204;
   request.allow_206 = how.allow_206;
   request.preview = how.preview;
@@ -271,7 +271,7 @@ task<upload> prober::send_raw(stream& to, std::string_view uri, std::string_view
   request.host = host_;
   request.request_head = request_head;
   request.response_head = head;
-  request.fields = vendor_.fields;
+  request.fields = fields_;
   request.allow_204 = vendor_.allow_204;
   std::string wire;
   icap::exchange machine;
@@ -311,7 +311,8 @@ std::string hint_for(const outcome& bad) {
     case errc::icap_status_busy:
       return "it is overloaded or out of licences: more workers there, or fewer connections here";
     case errc::icap_status_auth:
-      return "it wants a user name and a password, which the doctor can't give yet";
+      return "it wants a user and a password, or others: scanner.NAME.user and .password_path in "
+             "--config FILE, or ICAPGATE_SCANNER__USER and ICAPGATE_SCANNER__PASSWORD_PATH";
     case errc::icap_status_error:
       if (status == 404) return "there is no such service: check the path of the URL";
       if (status == 405) return "the service does not take RESPMOD: another path may";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/config.hpp"
+#include "doctor/doctor.hpp"
 #include "icap/exchange.hpp"
 #include "icap/verdict.hpp"
 #include "proxy/block_pool.hpp"
@@ -62,8 +63,8 @@ class prober {
  public:
   // `timeout`: without any progress, for each step of an exchange.
   // `tls`: none for a plain connection.
-  prober(proxy::asio::io_context& context, const url& scanner,
-         std::shared_ptr<proxy::tls_client> tls, const icap::profile& vendor, milliseconds timeout);
+  prober(proxy::asio::io_context& context, const order& what,
+         std::shared_ptr<proxy::tls_client> tls);
 
   task<result<std::unique_ptr<proxy::stream>>> connect() { return connector_.connect(); }
   // Not connected yet.
@@ -103,6 +104,7 @@ class prober {
   const std::string uri_;
   const std::string host_;
   const icap::profile& vendor_;
+  const std::string fields_;  // of every request
   config settings_;
   proxy::deadlines all_;
   proxy::block_pool blocks_;

@@ -42,8 +42,12 @@ bool is_well_known(const field& f) {
 }
 
 bool is_credential(const field& f) {
-  return f.id == field_id::authorization || f.id == field_id::proxy_authorization ||
-         f.id == field_id::cookie;
+  return f.id == field_id::authorization || f.id == field_id::cookie;
+}
+
+// RFC 3507 4.4.2: these are for the ICAP head.
+bool is_for_proxies(const field& f) {
+  return f.id == field_id::proxy_authenticate || f.id == field_id::proxy_authorization;
 }
 
 // Connection must not take away what the message means or where it goes.
@@ -115,7 +119,7 @@ void append_scanner_request(std::string& wire, const request_head& head, bool cr
   wire.append(" HTTP/1.1\r\n");
   append_field(wire, "Host", head.host);
   for (const auto& f : head.fields) {
-    if (f.id == field_id::host || dropped.contains(f)) continue;
+    if (f.id == field_id::host || dropped.contains(f) || is_for_proxies(f)) continue;
     append_field(wire, f.name, credentials || !is_credential(f) ? f.value : "-");
   }
   wire.append(crlf);
@@ -125,7 +129,7 @@ void append_scanner_response(std::string& wire, const response_head& head) {
   const hop_by_hop dropped(head);
   append_status_line(wire, head);
   for (const auto& f : head.fields)
-    if (!dropped.contains(f)) append_field(wire, f.name, f.value);
+    if (!dropped.contains(f) && !is_for_proxies(f)) append_field(wire, f.name, f.value);
   wire.append(crlf);
 }
 

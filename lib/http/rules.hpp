@@ -37,13 +37,13 @@ struct outgoing_body {
 // Appends the request as the origin gets it: origin form, Via added, body framed as it came.
 void append_origin_request(std::string& wire, const request_head& head);
 
-// Appends the request as the scanner sees it: absolute form, no hop-by-hop fields. Without
-// `credentials` the values of Authorization and Cookie are replaced by "-": ICAP is often clear
-// text.
+// Appends the request as the scanner sees it: absolute form, no hop-by-hop fields,
+// Proxy-Authenticate and Proxy-Authorization among them (see http/identity). Without `credentials`
+// the values of Authorization and Cookie are replaced by "-": ICAP is often clear text.
 void append_scanner_request(std::string& wire, const request_head& head, bool credentials);
 
-// Appends the response as the scanner sees it: no hop-by-hop fields, no body framing but a known
-// length.
+// Appends the response as the scanner sees it: no hop-by-hop fields, as above, no body framing but
+// a known length.
 void append_scanner_response(std::string& wire, const response_head& head);
 
 // What the client's connection needs to know beside the origin's fields.

@@ -4,9 +4,13 @@
 
 namespace icapgate::icap {
 
+bool breaker::would_admit(clock::time_point now) const {
+  return state_ == state::closed || (now >= retry_at_ && !trial_);
+}
+
 bool breaker::admit(clock::time_point now) {
   if (state_ == state::closed) return true;
-  if (now < retry_at_ || trial_) return false;
+  if (!would_admit(now)) return false;
   state_ = state::half_open;
   trial_ = true;
   return true;

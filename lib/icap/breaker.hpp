@@ -22,17 +22,19 @@ class breaker {
 
   // Whether a scan may go there now. In the half-open state, for the one that asks first.
   bool admit(clock::time_point now);
+  // What admit() would say, without taking the trial.
+  bool would_admit(clock::time_point now) const;
   // What became of a scan that was admitted.
   void succeeded(clock::time_point now);
   void failed(clock::time_point now);
   // A trial that came to nothing either way: another may have it.
   void abandoned();
 
+  enum class state { closed, open, half_open };
+  state now_in() const { return state_; }
   bool is_open() const { return state_ != state::closed; }
 
  private:
-  enum class state { closed, open, half_open };
-
   void begin_window(clock::time_point now);
   void open(clock::time_point now);
 

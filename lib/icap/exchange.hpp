@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace icapgate::icap {
@@ -71,6 +72,8 @@ class exchange {
   event receive(std::string_view& input, std::string_view& body);
 
   const answer& result() const { return answer_; }
+  // For the one who is done with this machine: result() is empty then.
+  answer take_result() { return std::exchange(answer_, {}); }
   errc error() const { return error_; }
 
   // Both halves ended cleanly and neither side asked to close: the connection may be pooled.

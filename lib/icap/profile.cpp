@@ -47,6 +47,13 @@ std::span<const profile> profiles() {
   return rows;
 }
 
+bool complete_path(const profile& of, std::string& path) {
+  if (path.size() > 1) return true;
+  if (of.path.empty()) return false;
+  path = '/' + std::string(of.path);
+  return true;
+}
+
 const profile* find_profile(std::string_view name) {
   const auto* row = std::find_if(std::begin(rows), std::end(rows),
                                  [&](const profile& p) { return p.name == name; });

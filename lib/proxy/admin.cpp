@@ -34,13 +34,16 @@ http::response<http::string_body> answer(const admin_source& source, http::verb 
   } else if (target == "/metrics") {
     response.set(http::field::content_type, "text/plain; version=0.0.4; charset=utf-8");
     response.body() = source.metrics();
+  } else if (target == "/status") {
+    response.set(http::field::content_type, "application/json");
+    response.body() = source.status();
   } else if (target == "/livez") {
     tell(source.live());
   } else if (target == "/readyz") {
     tell(source.ready());
   } else {
     response.result(http::status::not_found);
-    response.body() = "There are /metrics, /livez and /readyz.\n";
+    response.body() = "There are /metrics, /status, /livez and /readyz.\n";
   }
   return response;
 }

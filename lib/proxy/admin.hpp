@@ -1,5 +1,5 @@
-// The admin listener: /metrics, /livez, /readyz. Read-only; meant for loopback or a cluster's
-// network.
+// The admin listener: /metrics, /status, /livez, /readyz. Read-only; meant for loopback or a
+// cluster's network.
 #pragma once
 
 #include "proxy/io.hpp"
@@ -15,8 +15,9 @@ namespace icapgate::proxy {
 // What the pages tell. Called on the admin thread.
 struct admin_source {
   std::function<std::string()> metrics;  // Prometheus text
+  std::function<std::string()> status;   // JSON
   std::function<bool()> live;            // every worker's loop turns
-  std::function<bool()> ready;           // new requests are welcome
+  std::function<bool()> ready;           // new requests are welcome, and can be answered
 };
 
 class admin {

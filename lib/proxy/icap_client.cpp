@@ -2,9 +2,12 @@
 
 #include "http/policy.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <algorithm>
+#include <limits>
 
 namespace icapgate::proxy {
 namespace {
@@ -16,14 +19,26 @@ using outcome = scanner_state::outcome;
 outcome outcome_of(const scan_report& report) {
   if (report.outcome) return outcome::answered;
   const auto reason = report.outcome.error();
-  const bool busy = reason == errc::icap_status_busy || reason == errc::icap_acquire_timeout;
-  return http::is_scanner_trouble(reason) && !busy ? outcome::failed : outcome::unrelated;
+  if (reason == errc::icap_status_busy) return outcome::busy;
+  const bool ours = reason == errc::icap_acquire_timeout || !http::is_scanner_trouble(reason);
+  return ours ? outcome::unrelated : outcome::failed;
+}
+
+// After a connection could not be opened ahead of need.
+constexpr std::chrono::seconds warm_pause{2};
+
+// One worker's part of the warm connections; together they may be more, so the scanner's own count
+// decides as well.
+std::size_t warm_share(const config& settings) {
+  const std::size_t workers = worker_count(settings);
+  return (settings.icap_limits.warm_connections + workers - 1) / workers;
 }
 
 // What one worker may keep: idle connections cost some scanners a thread each.
 std::size_t idle_connections(const scanner_state& scanner, const config& settings) {
   if (!scanner.vendor().keep_alive) return 0;
-  return std::max<std::size_t>(1, settings.icap_limits.connections / worker_count(settings));
+  return std::max({std::size_t{1}, settings.icap_limits.connections / worker_count(settings),
+                   warm_share(settings)});
 }
 
 bool is_detection(const result<icap::judgement>& outcome) {
@@ -66,7 +81,12 @@ icap_client::service::service(asio::io_context& context, deadlines& all,
 icap_client::icap_client(asio::io_context& context, deadlines& all, block_pool& blocks,
                          const config& settings, const scanner_list& scanners,
                          worker_metrics& metrics)
-    : context_(context), blocks_(blocks), settings_(settings), metrics_(metrics) {
+    : context_(context),
+      all_(all),
+      blocks_(blocks),
+      settings_(settings),
+      metrics_(metrics),
+      warm_share_(warm_share(settings)) {
   for (const auto& state : scanners)
     services_.push_back(std::make_unique<service>(context, all, state, settings));
 }
@@ -91,6 +111,8 @@ task<scan_report> icap_client::respmod(const scan_job& job, body_intake& body,
     {
       const turn held(*this, *at->state, report);
       report.scanner = at->state->uri();
+      // Where the try throws, it is this that counts, and not what came of the one before.
+      report.outcome = errc::gateway_internal;
       co_await try_service(*at, current);
     }
     if (report.outcome || !http::is_scanner_trouble(report.outcome.error())) co_return report;
@@ -188,11 +210,13 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
   report.icap_status = exchange.result().status;
   if (reason == errc::complete && exchange.result().original_from)
     reason = co_await complete_partial(current, *exchange.result().original_from);
-  report.answer = exchange.result();
+  const bool answered = exchange.answered();
+  const bool reusable = one.reusable();
+  report.answer = one.take_answer();
   at.state->saw_istag(report.answer.istag);
   report.outcome = icap::judge(report.answer, at.state->vendor(), current.job.status);
   if (reason == errc::complete) {
-    if (one.reusable()) at.pool.put(std::move(over));
+    if (reusable) at.pool.put(std::move(over));
     co_return false;
   }
   // A detection stands, whatever became of the rest of the answer: neither another scanner nor the
@@ -202,7 +226,7 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
     co_return false;
   }
   report.outcome = reason;
-  co_return over->reused&& was_closed(reason) && !exchange.answered();
+  co_return over->reused&& was_closed(reason) && !answered;
 }
 
 icap::exchange_request icap_client::request_for(const service& at, const attempt& current,
@@ -215,10 +239,7 @@ icap::exchange_request icap_client::request_for(const service& at, const attempt
   request.host = at.state->host();
   request.request_head = job.request_head;
   request.response_head = job.response_head;
-  if (!job.request_id.empty())
-    fields.append("X-Request-Id: ").append(job.request_id).append("\r\n");
-  if (options->wants_client_ip && !job.client_ip.empty())
-    fields.append("X-Client-IP: ").append(job.client_ip).append("\r\n");
+  icap::append_identity(fields, job.who, *options, settings_.scanner_told);
   fields.append(settings_.scanner_authorization);
   fields.append(vendor.fields);
   if (!vendor.keep_alive) fields.append("Connection: close\r\n");
@@ -266,6 +287,11 @@ task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(
     room = at.state->try_open(clock::now());
   }
   if (!room) co_return errc::icap_acquire_timeout;
+  co_return co_await connect(at);
+}
+
+// With a place in the scanner's count of open connections, which is given back on failure.
+task<result<std::unique_ptr<icap_client::connection>>> icap_client::connect(service& at) {
   auto fresh = std::make_unique<connection>(scanner_state::open_connection(at.state));
   auto connected = co_await at.connect.connect();
   if (!connected) co_return connected.error();
@@ -274,16 +300,47 @@ task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(
   co_return fresh;
 }
 
-// Idle connections make room where another worker waits for one.
+// Idle connections make room where another worker waits for one, and where there are more than the
+// scanner can take now.
 void icap_client::reap() {
   for (auto& s : services_) {
     s->pool.reap();
     if (s->state->room_wanted(clock::now())) s->pool.clear();
   }
+  if (warm_share_ > 0 && !closed_) keep_warm();
 }
 
+// Those of the group that scans go to now.
+void icap_client::keep_warm() {
+  const auto now = clock::now();
+  auto group = std::numeric_limits<unsigned>::max();
+  for (const auto& s : services_)
+    if (!s->state->is_shut(now)) group = std::min(group, s->state->group());
+  for (auto& s : services_) {
+    if (s->state->group() != group || now < s->warm_after) continue;
+    while (s->pool.size() + s->opening < warm_share_ && s->state->try_open_warm(now)) {
+      ++s->opening;
+      asio::co_spawn(context_, open_warm(*s), asio::detached);
+    }
+  }
+}
+
+task<void> icap_client::open_warm(service& at) {
+  auto fresh = co_await connect(at);
+  --at.opening;
+  if (!fresh) {
+    at.warm_after = clock::now() + warm_pause;
+  } else if (!closed_) {
+    at.pool.put(std::move(*fresh));
+    room_was_made();
+  }
+}
+
+// Connections that are being opened end as well: nothing may hold up the loop's end.
 void icap_client::clear() {
+  closed_ = true;
   for (auto& s : services_) s->pool.clear();
+  all_.expire_all();
 }
 
 }  // namespace icapgate::proxy

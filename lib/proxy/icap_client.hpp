@@ -4,6 +4,7 @@
 
 #include "base/config.hpp"
 #include "base/metrics.hpp"
+#include "icap/identity.hpp"
 #include "icap/verdict.hpp"
 #include "proxy/connector.hpp"
 #include "proxy/pool.hpp"
@@ -24,8 +25,7 @@ struct scan_job {
   std::string_view request_head;   // encapsulated, as append_scanner_request makes it
   std::string_view response_head;  // likewise
   std::string_view path;           // of the request's target, for the scanner's Transfer lists
-  std::string_view request_id;
-  std::string_view client_ip;
+  icap::identity who;
   unsigned status = 200;  // of the response
 };
 
@@ -49,7 +49,9 @@ class icap_client {
   // Reasons: icap_*, origin_body_*, spool_failed.
   task<scan_report> respmod(const scan_job& job, body_intake& body, body_spool& adapted);
 
+  // At each tick: closes what was idle for too long, opens what is to be warm.
   void reap();
+  // The end of the worker: nothing is kept or opened from now on.
   void clear();
 
  private:
@@ -65,6 +67,8 @@ class icap_client {
     std::shared_ptr<scanner_state> state;
     connector connect;
     idle_pool<connection> pool;
+    std::size_t opening = 0;         // ahead of need
+    clock::time_point warm_after{};  // not before
   };
   class turn;
   // One scan on its way through the scanners.
@@ -85,17 +89,23 @@ class icap_client {
   task<void> try_service(service& at, attempt& current);
   task<bool> try_connection(service& at, std::unique_ptr<connection> over, attempt& current);
   task<result<std::unique_ptr<connection>>> open(service& at, clock::time_point give_up);
+  task<result<std::unique_ptr<connection>>> connect(service& at);
+  void keep_warm();
+  task<void> open_warm(service& at);
   icap::exchange_request request_for(const service& at, const attempt& current,
                                      std::string& fields) const;
   task<errc> complete_partial(attempt& current, std::uint64_t original_from);
 
   asio::io_context& context_;
+  deadlines& all_;
   block_pool& blocks_;
   const config& settings_;
   worker_metrics& metrics_;
   std::vector<std::unique_ptr<service>> services_;
   std::size_t next_ = 0;
   std::deque<asio::steady_timer*> waiting_;
+  const std::size_t warm_share_;
+  bool closed_ = false;
 };
 
 }  // namespace icapgate::proxy

@@ -1,6 +1,22 @@
 #include "proxy/origin_client.hpp"
 
+#include <cstring>
+
 namespace icapgate::proxy {
+namespace {
+
+// Empty where the peer is gone already.
+std::string peer_address(const stream::socket_type& socket) {
+  boost::system::error_code ec;
+  const auto peer = socket.remote_endpoint(ec);
+  asio::ip::tcp::endpoint address;
+  if (ec || peer.size() > address.capacity()) return {};
+  std::memcpy(address.data(), peer.data(), peer.size());
+  address.resize(peer.size());
+  return address.address().to_string();
+}
+
+}  // namespace
 
 origin_client::origin_client(asio::io_context& context, deadlines& all, block_pool& blocks,
                              const config& settings, worker_metrics& metrics)
@@ -23,7 +39,11 @@ task<result<std::unique_ptr<origin_connection>>> origin_client::acquire(bool fre
   auto connected = co_await connector_.connect();
   if (!connected) co_return connected.error();
   metrics_.origin_connects.add();
-  co_return std::make_unique<origin_connection>(std::move(*connected), blocks_, settings_.max_head);
+  auto address = peer_address((*connected)->socket());
+  auto fresh_one =
+      std::make_unique<origin_connection>(std::move(*connected), blocks_, settings_.max_head);
+  fresh_one->address = std::move(address);
+  co_return fresh_one;
 }
 
 void origin_client::give_back(std::unique_ptr<origin_connection> connection) {

@@ -19,6 +19,7 @@ struct origin_connection {
 
   std::unique_ptr<stream> socket;
   http_reader reader;
+  std::string address;  // of the peer: an IP address
   bool reused = false;
 };
 

@@ -24,6 +24,8 @@ class scan {
   task<errc> run(const icap::exchange_request& request);
 
   const icap::exchange& exchange() const { return machine_; }
+  // Once run() is over.
+  icap::answer take_answer() { return machine_.take_result(); }
   // Request and answer are whole on the wire: the connection may be pooled.
   bool reusable() const { return machine_.reusable() && !broken_ && is_flushed(); }
 

@@ -8,12 +8,27 @@
 #include "icap/profile.hpp"
 #include "proxy/tls.hpp"
 
+#include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace icapgate::proxy {
+
+// One scanner now, for people.
+struct scanner_status {
+  enum class options { unknown, known, failed };
+
+  scanner_metrics numbers;
+  unsigned group = 0;
+  bool shut = false;
+  icap::breaker::state breaker = icap::breaker::state::closed;
+  std::optional<std::chrono::duration<double>> canary_age, options_age;
+  options options_state = options::unknown;
+  std::string istag, service;
+};
 
 // Any thread.
 class scanner_state {
@@ -36,7 +51,10 @@ class scanner_state {
 
   // What the scanner said of itself last; what is assumed until it says something.
   std::shared_ptr<const icap::service_options> options() const;
-  void set_options(icap::service_options fresh);
+  // Where they don't list RESPMOD (RFC 3507 4.10.2), the scanner is shut until later ones do.
+  void set_options(icap::service_options fresh, clock::time_point now);
+  // It was asked and did not tell. What it said before stays in use.
+  void options_failed();
 
   // The ISTag of any answer. A change is logged, counted, and makes the next canary due.
   void saw_istag(std::string_view istag);
@@ -44,18 +62,21 @@ class scanner_state {
   bool take_istag_change();
 
   // What a canary showed. Not trusted: the scanner is used only where canaries are not enforced.
-  void set_trusted(bool detects);
+  void set_trusted(bool detects, clock::time_point now);
 
   // --- load: an exchange begins only with a turn
-  enum class admission { granted, full, shut };  // shut: left alone for a while, or not trusted
+  // shut: left alone for a while, not trusted, or no service for responses.
+  enum class admission { granted, full, shut };
   admission begin(clock::time_point now);
   enum class outcome {
     answered,   // it gave a verdict
     failed,     // it did not
-    unrelated,  // busy, or others were to blame
+    busy,       // it said so (503, 506): the limit falls to what else is under way
+    unrelated,  // others were to blame
   };
   void end(outcome how, clock::time_point now);
   std::size_t in_flight() const;
+  bool is_shut(clock::time_point now) const;
 
   // --- connections, idle ones counted: no more at once than the limit, in all workers together
   class open_connection {
@@ -74,11 +95,18 @@ class scanner_state {
   // a while.
   bool try_open(clock::time_point now);
   bool room_wanted(clock::time_point now) const;
+  // For one that is opened before it is needed: while there are fewer than the settings' warm ones,
+  // and the scanner is in use.
+  bool try_open_warm(clock::time_point now);
 
-  scanner_metrics look() const;
+  scanner_metrics look(clock::time_point now) const;
+  scanner_status status(clock::time_point now) const;
 
  private:
-  std::size_t limit() const;
+  bool shut(clock::time_point now) const;
+  std::size_t full_limit() const;
+  std::size_t limit(clock::time_point now) const;
+  void lower_limit(clock::time_point now);
   void closed();
 
   const url address_;
@@ -89,6 +117,7 @@ class scanner_state {
   const unsigned group_;
   const icap::profile& vendor_;
   const std::size_t max_connections_;
+  const std::size_t warm_connections_;
   const bool canary_enforced_;
   const bool breaks_;
 
@@ -97,11 +126,17 @@ class scanner_state {
   icap::breaker breaker_;
   std::size_t in_flight_ = 0;
   std::size_t open_ = 0;
+  // Set while the scanner was busy not long ago: the limit of that moment.
+  std::optional<std::size_t> cap_;
+  clock::time_point capped_at_{};
+  std::uint64_t busy_answers_ = 0;
   clock::time_point room_wanted_until_{};
   std::string istag_;
   std::uint64_t istag_changes_ = 0;
   bool istag_changed_ = false;
-  bool probed_ = false;
+  std::optional<clock::time_point> options_at_;  // when it told them last
+  bool options_failed_ = false;                  // they could not be had when asked last
+  std::optional<clock::time_point> probed_at_;   // by the last canary
   bool detects_ = false;
 };
 

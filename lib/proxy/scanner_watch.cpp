@@ -62,7 +62,9 @@ task<void> scanner_watch::watch(patient& one) {
     const bool changed = one.state->take_istag_change();
     const bool due = changed || clock::now() >= one.canary_due;
     // One that can't even say its options is not asked to detect; the exchange would fail as well.
-    if (settings_.canary != "off" && due && one.failures == 0) co_await send_canary(one);
+    // Nor is one that does not list the method (RFC 3507 4.3.2).
+    const bool able = one.failures == 0 && one.state->options()->respmod;
+    if (settings_.canary != "off" && due && able) co_await send_canary(one);
     if (stopping_) co_return;
     one.pause.expires_after(look_again);
     co_await one.pause.async_wait(use_op);
@@ -84,20 +86,21 @@ task<void> scanner_watch::refresh_options(patient& one) {
     auto options = icap::parse_options(answer);
     if (options) {
       const auto& limits = settings_.icap_limits;
-      const auto again = icap::refresh_after(*options, to_seconds(limits.options_ttl),
-                                             to_seconds(limits.options_ttl_min),
-                                             to_seconds(limits.options_ttl_max));
+      auto again = icap::refresh_after(*options, to_seconds(limits.options_ttl),
+                                       to_seconds(limits.options_ttl_min),
+                                       to_seconds(limits.options_ttl_max));
+      // A shut scanner is not left alone for a long TTL.
+      if (!options->respmod) again = std::min(again, to_seconds(limits.options_ttl));
       if (one.failures > 0) log::info("scanner ", one.state->uri(), ": OPTIONS answered again");
-      if (!options->respmod)
-        log::warn("scanner ", one.state->uri(), ": OPTIONS does not list RESPMOD; check the path");
       one.failures = 0;
       one.options_due = clock::now() + again;
-      one.state->set_options(std::move(*options));
+      one.state->set_options(std::move(*options), clock::now());
       co_return;
     }
     reason = options.error();
   }
   if (stopping_) co_return;
+  one.state->options_failed();
   if (one.failures++ == 0)
     log::warn("scanner ", one.state->uri(), ": OPTIONS failed: ", describe(reason).text);
   one.options_due = clock::now() + retry_step * std::min(one.failures, most_retry_steps);
@@ -153,12 +156,12 @@ task<errc> scanner_watch::exchange(patient& one, const icap::exchange_request& r
   body_spool adapted(blocks_, settings_.spool_memory, settings_.spool_dir);
   scan attempt(**connected, blocks_, intake, adapted, settings_);
   const auto reason = co_await attempt.run(request);
-  out = attempt.exchange().result();
+  out = attempt.take_answer();
   co_return reason;
 }
 
 void scanner_watch::tell(patient& one, bool detects, std::string_view why) {
-  one.state->set_trusted(detects);
+  one.state->set_trusted(detects, clock::now());
   if (!detects && !one.warned)
     log::error("scanner ", one.state->uri(), " DOES NOT DETECT: ", why,
                settings_.canary == "enforce" ? "; it is not used until it does"

@@ -3,11 +3,13 @@
 #include "base/log.hpp"
 #include "proxy/admin.hpp"
 #include "proxy/scanner_watch.hpp"
+#include "proxy/status.hpp"
 #include "proxy/worker.hpp"
 
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -86,6 +88,7 @@ class server::impl {
   void drain();
   void finish();
   bool live() const;
+  bool ready() const;
 
   const config& settings_;
   access_log& log_;
@@ -134,11 +137,16 @@ void server::impl::open_admin() {
   admin_source source;
   source.metrics = [this] {
     std::vector<scanner_metrics> scanners;
-    for (const auto& one : scanners_) scanners.push_back(one->look());
-    return exposition(metrics_, scanners);
+    for (const auto& one : scanners_) scanners.push_back(one->look(clock::now()));
+    return exposition(metrics_, scanners, log_.lost());
+  };
+  source.status = [this] {
+    std::vector<scanner_status> scanners;
+    for (const auto& one : scanners_) scanners.push_back(one->status(clock::now()));
+    return status_json(draining_, ready(), scanners);
   };
   source.live = [this] { return live(); };
-  source.ready = [this] { return !draining_; };
+  source.ready = [this] { return ready(); };
   admin_ = std::make_unique<admin>(std::move(acceptor), std::move(source));
 }
 
@@ -207,6 +215,15 @@ bool server::impl::live() const {
     if (now - beat > heartbeat_limit && beat.count() != 0) return false;
   }
   return true;
+}
+
+// Where no scanner may be asked, every response with a body would be a 503. That never ends by
+// itself for /livez: a new process could do no better.
+bool server::impl::ready() const {
+  if (draining_) return false;
+  if (settings_.debug_fallback) return true;
+  return std::any_of(scanners_.begin(), scanners_.end(),
+                     [](const auto& one) { return !one->is_shut(clock::now()); });
 }
 
 server::server(const config& settings, access_log& log)

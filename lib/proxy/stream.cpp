@@ -166,13 +166,6 @@ void stream::reset() {
   socket_.close(ignored);
 }
 
-void stream::close() {
-  if (tls_) tls_->close_notify();
-  tls_.reset();  // it must not read from a descriptor that may soon be somebody else's
-  boost::system::error_code ignored;
-  socket_.close(ignored);
-}
-
 void stream::on_expired() {
   boost::system::error_code ignored;
   socket_.cancel(ignored);

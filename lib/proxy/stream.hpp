@@ -79,7 +79,6 @@ class stream final : public deadline {
 
   // No more will be written; the peer sees the end of the stream.
   void shutdown();
-  void close();
   // Closes so that the peer sees a failure, not an end.
   void reset();
   bool is_open() const { return socket_.is_open(); }

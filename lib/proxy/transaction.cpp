@@ -1,5 +1,7 @@
 #include "proxy/transaction.hpp"
 
+#include "http/identity.hpp"
+
 namespace icapgate::proxy {
 
 transaction::transaction(worker_resources& resources, http_reader& client,
@@ -79,15 +81,21 @@ task<void> transaction::scan() {
   const auto began = clock::now();
   std::string request_head;
   std::string response_head;
-  http::append_scanner_request(request_head, request_,
-                               resources_.settings.scanner_sees_credentials);
+  const auto& settings = resources_.settings;
+  http::append_scanner_request(request_head, request_, settings.scanner_sees_credentials);
   http::append_scanner_response(response_head, response_);
+  std::string proxy_fields;
+  http::append_proxy_challenges(proxy_fields, response_);
+  // Where the scanner wants credentials of ours, the client's are not for it.
+  if (settings.scanner_sees_credentials && settings.scanner_authorization.empty())
+    http::append_proxy_credentials(proxy_fields, request_);
+  // With a 401 the origin says that nobody is authenticated.
+  const auto user = response_.status == 401 ? std::string() : http::basic_user(request_);
   scan_job job;
   job.request_head = request_head;
   job.response_head = response_head;
   job.path = request_.origin_form;
-  job.request_id = request_id_;
-  job.client_ip = client_address_;
+  job.who = {request_id_, client_address_, origin_->address, user, proxy_fields};
   job.status = response_.status;
   report_ = co_await resources_.scanners.respmod(job, *intake_, adapted_);
   scan_time_ = clock::now() - began;

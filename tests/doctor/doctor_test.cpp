@@ -6,13 +6,19 @@
 #include "embedded/scanner.hpp"
 
 #include "catch.hpp"
+#include "proxy/tls_kit.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 using namespace icapgate;
+namespace asio = boost::asio;
 
 namespace {
 
@@ -22,9 +28,9 @@ struct told {
   bool says(const std::string& part) const { return text.find(part) != std::string::npos; }
 };
 
-told examined(const doctor::arguments& from) {
+told examined(const doctor::arguments& from, const config& settings = {}) {
   doctor::order order;
-  const auto problems = doctor::read_order(from, order);
+  const auto problems = doctor::read_order(from, settings, order);
   REQUIRE(problems == std::vector<std::string>{});
   std::string text;
   doctor::report report([&](std::string_view more) { text += more; }, false);
@@ -34,8 +40,51 @@ told examined(const doctor::arguments& from) {
 
 std::vector<std::string> problems_of(const doctor::arguments& from) {
   doctor::order order;
-  return doctor::read_order(from, order);
+  return doctor::read_order(from, {}, order);
 }
+
+bool parse_one(const std::string& text, config& into) {
+  std::string why;
+  return parse_url(text, into.scanners.emplace_back(), why);
+}
+
+// Speaks TLS and answers OPTIONS, one connection after the other, and nothing else.
+class options_server {
+ public:
+  explicit options_server(const test::tls_server& tls)
+      : tls_(tls),
+        acceptor_(context_, {asio::ip::address_v4::loopback(), 0}),
+        thread_([this] { serve(); }) {}
+  ~options_server() {
+    ::shutdown(acceptor_.native_handle(), SHUT_RDWR);
+    thread_.join();
+  }
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+
+ private:
+  void serve() {
+    boost::system::error_code ec;
+    for (;;) {
+      asio::ip::tcp::socket client(context_);
+      acceptor_.accept(client, ec);
+      if (ec) return;
+      tls_.play(client.native_handle(), answer).join();
+    }
+  }
+  static void answer(SSL* client) {
+    std::string head(4096, '\0');
+    const int got = SSL_read(client, head.data(), static_cast<int>(head.size()));
+    if (got > 0 && head.starts_with("OPTIONS "))
+      test::send_all(client,
+                     "ICAP/1.0 200 OK\r\nMethods: RESPMOD\r\nISTag: \"1\"\r\n"
+                     "Encapsulated: null-body=0\r\n\r\n");
+  }
+
+  const test::tls_server& tls_;
+  asio::io_context context_;
+  asio::ip::tcp::acceptor acceptor_;
+  std::thread thread_;
+};
 
 std::string url_of(std::uint16_t port) {
   return "icap://127.0.0.1:" + std::to_string(port) + "/avscan";
@@ -90,10 +139,70 @@ TEST_CASE("the doctor's wrong arguments are all named at once") {
   CHECK(problems_of({.scanner = "icap://scanner/av", .max_size = "5MiB"}).size() == 1);
 }
 
+TEST_CASE("what the settings say of the scanner counts, and what was typed counts more") {
+  config settings;
+  REQUIRE(parse_one("icap://first/av", settings));
+  REQUIRE(parse_one("icap://second/av", settings));
+  settings.vendor = "drweb";
+  settings.scanner_tls.ca = "/etc/ca.pem";
+  doctor::order order;
+  REQUIRE(doctor::read_order({}, settings, order).empty());
+  CHECK(order.scanner.host == "first");
+  CHECK(order.vendor->name == "drweb");
+  CHECK(order.vendor_named);
+  CHECK(order.tls.ca == "/etc/ca.pem");
+  const doctor::arguments typed{
+      .scanner = "icaps://third/av", .vendor = "generic", .ca = "/tmp/ca.pem"};
+  REQUIRE(doctor::read_order(typed, settings, order).empty());
+  CHECK(order.scanner.host == "third");
+  CHECK(order.vendor->name == "generic");
+  CHECK(order.vendor_named);
+  CHECK(order.tls.ca == "/tmp/ca.pem");
+}
+
+TEST_CASE(
+    "the doctor shows a scanner the certificate, and expects the name, that a gateway would") {
+  const test::tls_world world;
+  const auto us = test::make_identity("us", &world.ca);
+  us.save(world.files / "us.pem");
+  test::tls_server tls(world.scanner);
+  tls.only(TLS1_2_VERSION);  // a missing certificate is told within the handshake
+  tls.ask_for_certificate(world.ca);
+  const options_server server(tls);
+  const doctor::arguments typed{
+      .scanner = "icaps://localhost:" + std::to_string(server.port()) + "/avscan", .timeout = "2s"};
+  config settings;
+  settings.scanner_tls = world.settings;
+  settings.scanner_tls.server_name = "scanner.test";
+  settings.scanner_tls.certificate = world.files / "us.pem";
+  const auto good = examined(typed, settings);
+  INFO(good.text);
+  CHECK(good.says("good for scanner.test"));
+  CHECK(good.says("ok    OPTIONS"));
+
+  settings.scanner_tls.server_name = "other.test";
+  CHECK(examined(typed, settings).says("FAIL  TLS"));
+  settings.scanner_tls.verify = false;
+  const auto blind = examined(typed, settings);
+  CHECK(blind.says("warn  TLS"));
+  CHECK(blind.says("ok    OPTIONS"));
+  settings.scanner_tls.certificate = tls_settings::off;
+  CHECK(examined(typed, settings).says("FAIL  TLS"));
+}
+
 TEST_CASE("the recommended settings are settings") {
   doctor::order order;
-  REQUIRE(doctor::read_order({.scanner = "icaps://scanner/scan?a=b", .ca = "/etc/my ca.pem"}, order)
-              .empty());
+  config given;
+  given.scanner_user = "gate";
+  given.scanner_password_file = "/etc/password";
+  given.scanner_authorization = "Proxy-Authorization: Basic c2VjcmV0\r\n";
+  given.scanner_tls = {.ca = "/etc/other.pem",
+                       .certificate = "/etc/us.pem",
+                       .key = "/etc/us.key",
+                       .server_name = "av.test",
+                       .verify = false};
+  const doctor::arguments typed{.scanner = "icaps://scanner/scan?a=b", .ca = "/etc/my ca.pem"};
+  REQUIRE(doctor::read_order(typed, given, order).empty());
   doctor::knowledge known;
   known.server = "C-ICAP/0.5.10 server - Antivirus service ";
   known.options.preview = 100'000;
@@ -112,6 +221,13 @@ TEST_CASE("the recommended settings are settings") {
   CHECK(got.problems == std::vector<std::string>{});
   CHECK(got.values.scanners == std::vector<url>{order.scanner});
   CHECK(got.values.scanner_tls.ca == "/etc/my ca.pem");
+  CHECK(got.values.scanner_tls.certificate == "/etc/us.pem");
+  CHECK(got.values.scanner_tls.key == "/etc/us.key");
+  CHECK(got.values.scanner_tls.server_name == "av.test");
+  CHECK_FALSE(got.values.scanner_tls.verify);
+  CHECK(got.values.scanner_user == "gate");
+  CHECK(got.values.scanner_password_file == "/etc/password");
+  CHECK(doctor::recommended(order, known, true).find("c2VjcmV0") == std::string::npos);
   CHECK(got.values.vendor == "c-icap");
   CHECK(got.values.icap_limits.connections == 7);
   CHECK(got.values.icap_limits.idle == std::chrono::milliseconds(999));

@@ -67,9 +67,42 @@ TEST_CASE("doctor: a scanner that never answers is given up soon") {
   CHECK(says(got, "accepts connections and keeps silent"));
 }
 
+TEST_CASE("doctor: a password of the settings lets it in, and is not shown") {
+  // gate:s3cret-word
+  icap_peer scanner({.authorization = "Basic Z2F0ZTpzM2NyZXQtd29yZA=="});
+  const temporary_folder folder;
+  const auto password = folder.path() / "password";
+  const auto file = folder.path() / "settings.toml";
+  const auto url = "icap://127.0.0.1:" + std::to_string(scanner.port()) + "/avscan";
+  write_file(password, "s3cret-word\n");
+  write_file(file, "[scanner.av]\nservers = [\"" + url +
+                       "\"]\nuser = \"gate\"\npassword_path = \"" + password.string() + "\"\n");
+  const std::map<std::string, std::string> env = {{"ICAPGATE_SCANNER__USER", "gate"},
+                                                  {"ICAPGATE_SCANNER__PASSWORD_PATH", password}};
+  for (const auto& got : {run_icapgate({"doctor", "--config", file, "--timeout", "2s"}),
+                          run_icapgate({"doctor", url, "--timeout", "2s"}, env)}) {
+    INFO(got.output);
+    CHECK(says(got, "ok    OPTIONS"));
+    CHECK(says(got, "ok    clean text"));
+    CHECK(says(got, "ok    EICAR "));
+    CHECK(says(got, "user = \"gate\""));
+    CHECK_FALSE(says(got, "s3cret-word"));
+    CHECK_FALSE(says(got, "Z2F0ZTpzM2NyZXQtd29yZA=="));
+  }
+  const auto refused = run_icapgate({"doctor", url, "--timeout", "2s"});
+  INFO(refused.output);
+  CHECK(refused.status == unavailable);
+  CHECK(says(refused, "FAIL  clean text"));
+  CHECK(says(refused, "ICAPGATE_SCANNER__PASSWORD_PATH"));
+}
+
 TEST_CASE("doctor: wrong arguments have a status of their own") {
   CHECK(run_icapgate({"doctor"}).status == wrong_arguments);
   CHECK(run_icapgate({"doctor", "icap://h/s", "--timeout", "soon"}).status == wrong_arguments);
+  CHECK(run_icapgate({"doctor", "icap://h/s", "--config", "/nowhere/at/all"}).status ==
+        wrong_arguments);
+  CHECK(run_icapgate({"doctor", "icap://h/s"}, {{"ICAPGATE_SCANNER__USER", "gate"}}).status ==
+        wrong_arguments);
 }
 
 TEST_CASE("lab: the doctor finds that c-icap with ClamAV can be trusted") {

@@ -37,6 +37,14 @@ struct real_stage {
   bool says(const std::string& text) const {
     return icapgate.output().find(text) != std::string::npos;
   }
+  // Until OPTIONS are known and a canary was found, where there is one scanner.
+  void wait_for_canary() {
+    wait_until("a canary that is found", [this] {
+      const auto all = http_client(icapgate.admin_port()).get("/metrics").body;
+      const auto at = all.find("\nicapgate_icap_canary_success{");
+      return at != std::string::npos && all.substr(0, all.find('\n', at + 1)).ends_with(" 1");
+    });
+  }
   void wait_for_output(const std::string& text) {
     wait_until("\"" + text + "\" in the log", [&] { return says(text); });
   }
@@ -80,12 +88,28 @@ gate_settings with_canary(const lab_scanner& scanner, const std::string& service
 TEST_CASE("lab3: avscan finds EICAR wherever it stands, and clean files are whole") {
   const lab_scanner scanner;
   real_stage on(with_canary(scanner, "avscan"));
+  on.wait_for_canary();
   check_clean(on);
   for (const auto target : {"/eicar.com", "/late.bin", "/early.bin", "/image.png"}) {
     INFO(target);
     check_blocked(on.get(target));
   }
   CHECK_FALSE(on.says("DOES NOT DETECT"));
+  std::vector<double> statuses;
+  for (const auto& line : on.icapgate.lines(8)) statuses.push_back(line.number("icap_status"));
+  CHECK(statuses == std::vector<double>{204, 204, 204, 204, 200, 200, 200, 200});
+}
+
+TEST_CASE("lab3: virus_scan answers the preview of what it does not scan by 204 at any size") {
+  const lab_scanner scanner;
+  real_stage on(with_canary(scanner, "virus_scan"));
+  const auto image = "\x89PNG\r\n\x1a\n" + std::string(8, '\0') + noise(3'000'000, 7);
+  on.origin.serve("large.png", image);
+  on.wait_for_canary();
+  CHECK(difference(on.get("/large.png").body, image) == "");
+  CHECK(difference(on.get("/large.png").body, image) == "");
+  // Without a preview it would give the body back, in a 200.
+  for (const auto& line : on.icapgate.lines(2)) CHECK(line.number("icap_status") == 204);
 }
 
 TEST_CASE("lab3: virus_scan lets large infected files trickle, and nothing of them is delivered") {

@@ -4,6 +4,8 @@
 #include "catch.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <map>
 #include <random>
 #include <set>
@@ -191,4 +193,96 @@ TEST_CASE("pool: a request that is not idempotent is never sent twice") {
   const auto asked = on.origin.requests();
   CHECK(std::count_if(asked.begin(), asked.end(),
                       [](const auto& request) { return request.target == "/order"; }) == 1);
+}
+
+namespace {
+
+int scans_apart(const icap_peer& scanner) {
+  return scanner.connections() - scanner.options_asked() -
+         static_cast<int>(scanner.canaries().size());
+}
+
+void wait_for_warm(const icap_peer& scanner, int number) {
+  wait_until(std::to_string(number) + " warm connections",
+             [&] { return scanner.options_asked() > 0 && scans_apart(scanner) == number; });
+}
+
+}  // namespace
+
+TEST_CASE("pool: warm connections are open before the first request, which opens none") {
+  for (const unsigned workers : {1u, 2u}) {
+    stage on({.workers = workers, .env = {{setting::scanner_warm, "4"}}});
+    on.origin.when("/a", {.body = "a body"});
+    wait_for_warm(on.scanner, 4);
+    for (int i = 0; i < 10; ++i) CHECK(on.get("/a").body == "a body");
+    CHECK(scans_apart(on.scanner) == 4);
+  }
+}
+
+TEST_CASE("pool: a warm connection that is gone is replaced without a request") {
+  stage on({.env = {{setting::scanner_warm, "2"}}});
+  on.origin.when("/a", {.body = "a body"});
+  wait_for_warm(on.scanner, 2);
+  on.scanner.play([](exchange& with) {
+    with.body();
+    with.answer(no_modification());
+    with.wire().close();
+  });
+  CHECK(on.get("/a").body == "a body");
+  wait_for_warm(on.scanner, 3);
+}
+
+TEST_CASE("pool: no warm connections beyond the scanner's limit, nor to one that stands by") {
+  icap_peer standby;
+  stage on({.env = {{setting::scanner_warm, "9"},
+                    {setting::scanner_connections, "3"},
+                    {setting::scanner_standby,
+                     "icap://127.0.0.1:" + std::to_string(standby.port()) + "/avscan"}}});
+  on.origin.when("/a", {.body = "a body"});
+  wait_for_warm(on.scanner, 3);
+  for (int i = 0; i < 5; ++i) CHECK(on.get("/a").body == "a body");
+  CHECK(scans_apart(on.scanner) == 3);
+  CHECK(scans_apart(standby) == 0);
+}
+
+TEST_CASE("pool: a scanner that has to prove itself gets warm connections when it did") {
+  std::atomic<bool> detects = false;
+  stage on({.env = {{setting::scanner_warm, "2"}, {setting::canary_interval, "1s"}},
+            .canary = "enforce"});
+  on.scanner.on_canary([&](exchange& with) {
+    const bool eicar = with.body().find("EICAR") != std::string::npos;
+    with.answer(eicar && detects ? block_page() : no_modification());
+  });
+  // The interval lies between: more than long enough for a tick.
+  wait_until("two canaries", [&] { return on.scanner.canaries().size() >= 2; });
+  CHECK(scans_apart(on.scanner) <= 0);
+  detects = true;
+  wait_for_warm(on.scanner, 2);
+}
+
+TEST_CASE("pool: a scanner of one exchange for each connection gets no warm ones") {
+  stage on({.env = {{setting::scanner_warm, "2"},
+                    {setting::scanner_vendor, "fortisandbox"},
+                    {setting::options_min, "1s"}}},
+           {.options = options_answer({{"Options-TTL", "1"}})});
+  on.origin.when("/a", {.body = "a body"});
+  wait_until("time has passed", [&] { return on.scanner.options_asked() >= 2; });
+  CHECK(on.get("/a").body == "a body");
+  CHECK(scans_apart(on.scanner) <= 1);
+}
+
+TEST_CASE("pool: a warm connection that is being opened does not hold up the end") {
+  // Accepts, and never says a word of TLS.
+  server mute([](connection& wire, int) { wire.read_to_end(); });
+  origin_peer origin;
+  const auto scanner = "icaps://127.0.0.1:" + std::to_string(mute.port()) + "/avscan";
+  const temporary_folder folder;
+  const reserved_port port;
+  process child(
+      {ICAPGATE_BINARY, "--listen", "127.0.0.1:" + std::to_string(port.number()), "--origin",
+       "http://127.0.0.1:" + std::to_string(origin.port()), "--icap", scanner, "--workers", "1"},
+      folder.path() / "output", {{setting::scanner_warm, "1"}, {setting::scanner_connect, "10m"}});
+  wait_until("OPTIONS and the warm one", [&] { return mute.connections() == 2; });
+  child.signal(SIGTERM);
+  CHECK(child.wait(10s) == 0);
 }

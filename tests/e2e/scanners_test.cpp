@@ -158,6 +158,139 @@ TEST_CASE("scanners: two that say they are busy mean 503") {
   CHECK(on.get("/small").body == small_body);
 }
 
+TEST_CASE("scanners: checklist 13, one that says it is busy gets no more at once than it served") {
+  using clock = std::chrono::steady_clock;
+  happening release;
+  std::mutex guard;
+  int now = 0, most = 0;
+  std::vector<clock::time_point> refused;
+  stage on({.env = {{setting::scanner_connections, "20"}, {setting::scanner_queue, "20s"}}});
+  serve_bodies(on);
+  on.scanner.play([&](exchange& with) {
+    with.body();
+    bool serve = false;
+    {
+      const std::lock_guard lock(guard);
+      most = std::max(most, now + 1);
+      serve = now < 3;
+      if (serve)
+        ++now;
+      else
+        refused.push_back(clock::now());
+    }
+    if (!serve) return with.answer(icap_status("503 Service Overloaded"));
+    release.wait();
+    {
+      const std::lock_guard lock(guard);
+      --now;
+    }
+    with.answer(no_modification());
+  });
+  const auto refusals = [&] {
+    const std::lock_guard lock(guard);
+    return refused;
+  };
+  std::vector<http_client> clients;
+  const auto ask = [&] {
+    clients.push_back(on.client());
+    clients.back().send("GET", "/small");
+  };
+  for (std::size_t i = 1; i <= 3; ++i) {
+    ask();
+    wait_until("it is served", [&] { return on.scanner.scans().size() == i; });
+  }
+  ask();
+  wait_until("it is refused", [&] { return refusals().size() == 1; });
+  for (int i = 0; i < 4; ++i) ask();
+  // The limit rises by one a second, so that they are tried one at a time, and no sooner.
+  wait_until("three are refused", [&] { return refusals().size() >= 3; });
+  const auto times = refusals();
+  for (std::size_t i = 1; i < times.size(); ++i) CHECK(times[i] - times[i - 1] >= 1s);
+  CHECK(most <= 4);
+  release.tell();
+  for (auto& client : clients) CHECK(client.receive().body == small_body);
+  CHECK(admin(on, "/metrics").body.find("icapgate_icap_busy_total{") != std::string::npos);
+}
+
+namespace {
+
+std::string without_respmod(std::string options) {
+  return options.replace(options.find("RESPMOD"), 7, "REQMOD");
+}
+
+std::size_t times_in(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("scanners: checklist 11 43, of two the one that does not list RESPMOD is not used") {
+  const auto options = options_answer({{"Options-TTL", "1"}});
+  icap_peer lame({.options = without_respmod(options)});
+  icap_peer good;
+  auto settings = impatient({lame.port(), good.port()});
+  settings.env[setting::options_min] = "1s";
+  settings.canary = "warn";
+  stage on(settings);
+  serve_bodies(on);
+  wait_for_output(on, "DOES NOT LIST RESPMOD");
+  for (int i = 0; i < 10; ++i) CHECK(on.get("/small").body == small_body);
+  wait_until("OPTIONS again", [&] { return lame.options_asked() >= 3; });
+  CHECK(lame.scans().empty());
+  CHECK(lame.canaries().empty());
+  CHECK(good.scans().size() == 10);
+  const auto metric = "icapgate_icap_respmod{server=\"" + uri(lame) + "\"} ";
+  CHECK(admin(on, "/metrics").body.find(metric + "0\n") != std::string::npos);
+  lame.offer(options);
+  wait_for_output(on, "lists RESPMOD again");
+  CHECK(admin(on, "/metrics").body.find(metric + "1\n") != std::string::npos);
+  for (int i = 0; i < 10; ++i) CHECK(on.get("/small").body == small_body);
+  CHECK(lame.scans().size() >= 4);
+  CHECK(times_in(on.icapgate.output(), "DOES NOT LIST RESPMOD") == 1);
+}
+
+TEST_CASE("scanners: checklist 11 43, only one and it does not list RESPMOD means 503") {
+  stage on({}, {.options = without_respmod(options_answer())});
+  serve_bodies(on);
+  wait_for_output(on, "DOES NOT LIST RESPMOD");
+  check_refusal(on.get("/small"), on.last_line());
+  CHECK(on.last_line().text("reason") == "icap_scanners_shut");
+  CHECK(on.scanner.scans().empty());
+}
+
+TEST_CASE("scanners: checklist 43, OPTIONS without Methods leave RESPMOD allowed") {
+  auto options = options_answer();
+  options.erase(options.find("Methods: RESPMOD\r\n"), 18);
+  stage on({}, {.options = options});
+  on.learn_options();
+  serve_bodies(on);
+  CHECK(on.get("/small").body == small_body);
+  CHECK(on.scanner.scans().size() == 1);
+}
+
+TEST_CASE("scanners: an address without a service has that of its vendor") {
+  // The scripted scanner objects to any path but its own.
+  icap_peer scanner;
+  stage on(
+      {.scanners = {scanner.port()}, .service = "", .env = {{setting::scanner_vendor, "c-icap"}}});
+  serve_bodies(on);
+  CHECK(on.get("/small").body == small_body);
+  CHECK(on.last_line().text("scanner") == uri(scanner));
+  CHECK(scanner.failures() == std::vector<std::string>());
+}
+
+TEST_CASE("scanners: an address without a service and without a vendor that has one is refused") {
+  for (const std::string address : {"icap://127.0.0.1:1344", "icap://127.0.0.1:1344/"}) {
+    const auto got = run_icapgate(
+        {"--origin", "http://127.0.0.1:1", "--icap", address, "--listen", "127.0.0.1:0"});
+    CHECK(got.status == 78);
+    CHECK(got.output.find("icap://127.0.0.1") != std::string::npos);
+    CHECK(got.output.find("names no service, and vendor \"generic\"") != std::string::npos);
+  }
+}
+
 TEST_CASE("scanners: a scan waits for a place, and has 503 when the queue's time is over") {
   happening decide;
   const auto hold = [&](exchange& with) {

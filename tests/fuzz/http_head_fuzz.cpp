@@ -1,5 +1,6 @@
 // Any bytes as a request head and as a response head: what goes on from them must be the same
 // message, and nothing more than that message.
+#include "http/identity.hpp"
 #include "http/rules.hpp"
 #include "require.hpp"
 
@@ -32,18 +33,39 @@ void check_lines(std::string_view wire, const Head& head) {
   require(std::count(wire.begin(), wire.end(), '\r') == std::count(wire.begin(), wire.end(), '\n'));
 }
 
+bool is_for_proxies(const http::field& f) {
+  return f.id == http::field_id::proxy_authenticate || f.id == http::field_id::proxy_authorization;
+}
+
 // The fields that are to arrive, in their order, between those that the gateway adds.
 void check_fields(const http::message_head& sent, const http::message_head& got,
-                  std::size_t added_in_front, std::size_t added_behind) {
+                  std::size_t added_in_front, std::size_t added_behind, bool by_scanner = false) {
   const http::hop_by_hop dropped(sent);
   std::size_t at = added_in_front;
   for (const auto& f : sent.fields) {
     if (f.id == http::field_id::host || dropped.contains(f)) continue;
+    if (by_scanner && is_for_proxies(f)) continue;
     require(at < got.fields.size());
     require(got.fields[at].name == f.name && got.fields[at].value == f.value);
     ++at;
   }
   require(at + added_behind == got.fields.size());
+}
+
+bool has_control(std::string_view text, std::string_view but) {
+  return std::any_of(text.begin(), text.end(), [&](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 || byte == 0x7f) && but.find(c) == but.npos;
+  });
+}
+
+// What goes into an ICAP head can be nothing but these fields.
+void check_proxy_fields(std::string_view lines) {
+  require(lines.size() <= http::max_proxy_fields && !has_control(lines, "\t\r\n"));
+  while (!lines.empty()) {
+    const auto line = split_off(lines, "\r\n");
+    require(line.find_first_of("\r\n") == line.npos && iequals(line.substr(0, 10), "Proxy-Auth"));
+  }
 }
 
 void check_request(std::string_view text) {
@@ -67,9 +89,13 @@ void check_request(std::string_view text) {
   http::append_scanner_request(seen, head, true);
   require(http::parse_request(seen, again) == errc::complete);
   check_lines(seen, again);
-  check_fields(head, again, 1, 0);
+  check_fields(head, again, 1, 0, true);
   require(again.method == head.method && again.host == head.host);
   require(again.origin_form == head.origin_form);
+  std::string lines;
+  http::append_proxy_credentials(lines, head);
+  check_proxy_fields(lines);
+  require(!has_control(http::basic_user(head), {}));
 }
 
 void check_client_response(const http::response_head& head, bool to_head, kind framing) {
@@ -102,11 +128,14 @@ void check_response(std::string_view text, bool to_head) {
   const http::hop_by_hop dropped(head);
   std::size_t at = 0;
   for (const auto& f : head.fields) {
-    if (dropped.contains(f)) continue;
+    if (dropped.contains(f) || is_for_proxies(f)) continue;
     require(again.fields[at].name == f.name && again.fields[at].value == f.value);
     ++at;
   }
   require(at == again.fields.size());
+  std::string lines;
+  http::append_proxy_challenges(lines, head);
+  check_proxy_fields(lines);
   for (const auto framing : {kind::unchanged, kind::length, kind::chunked, kind::until_close})
     check_client_response(head, to_head, framing);
 }

@@ -35,7 +35,7 @@ tls_status shake(const client_ptr& client, const test::tls_server& server) {
   test::wire w;
   auto peer = server.play(w.peer(), [](SSL* ssl) { test::receive(ssl, 1); });
   const auto status = run(w, w.stream().start_tls(client));
-  w.stream().close();
+  w.stream().shutdown();
   peer.join();
   return status;
 }
@@ -92,7 +92,7 @@ TEST_CASE("TLS: a scanner that proves its name is talked to, with SNI, both ways
   const auto got = run(w, read_from(w.stream(), 1000));
   CHECK(got.text == "answer");
   CHECK(got.end == io_status::eof);
-  w.stream().close();
+  w.stream().shutdown();
   peer.join();
   CHECK(asked == "asked");
   CHECK(name == "scanner.test");
@@ -294,7 +294,7 @@ TEST_CASE("TLS: an end without close_notify is a reset, for it may be anybody's"
   CHECK(got.text == "whole?");
   CHECK(got.end == io_status::reset);
   CHECK_FALSE(w.stream().is_quiet());
-  w.stream().close();
+  w.stream().shutdown();
   peer.join();
 }
 
@@ -322,7 +322,7 @@ TEST_CASE("TLS: what was decrypted is not waited for on the socket") {
   // Then there is nothing, and waiting for it ends by the deadline.
   w.stream().expires_after(1ms);
   CHECK(run(w, w.stream().wait_readable()) == io_status::timed_out);
-  w.stream().close();
+  w.stream().shutdown();
   peer.join();
 }
 
@@ -365,7 +365,7 @@ TEST_CASE("TLS: a later connection resumes the session of an earlier one") {
       CHECK(run(w, read_from(w.stream(), 1)).text == "x");
       // However it ends.
       if (i % 2)
-        w.stream().close();
+        w.stream().shutdown();
       else
         w.stream().reset();
       peer.join();
@@ -430,7 +430,7 @@ TEST_CASE("TLS: large bodies flow both ways at once, however slowly the peer rea
   };
   const bool same = run(w, both()) == "head" + body + "tail";
   CHECK(same);
-  w.stream().close();
+  w.stream().shutdown();
   peer.join();
 }
 

@@ -100,7 +100,8 @@ std::string other_value(const option& row) {
       return "2KiB";
     case option_kind::duration:
       return "1234ms";
-    case option_kind::choice: {
+    case option_kind::choice:
+    case option_kind::choice_list: {
       const auto last = row.choices.substr(row.choices.rfind(' ') + 1);
       return std::string(last);
     }
@@ -364,7 +365,7 @@ TEST_CASE("all problems of all places are told at once") {
   const auto file =
       here.file("f.toml", "workers = \"many\"\nnonsense = 1\n[policy]\nmax_head = 1\n");
   const auto loaded = load({{"ICAPGATE_CONFIG", file},
-                            {"ICAPGATE_ICAP", "icap://av,http://b/c"},
+                            {"ICAPGATE_ICAP", "icap://av?x,http://b/c"},
                             {"ICAPGATE_LOG_LEVEL", "loud"},
                             {"ICAPGATE_POLICY__SPOOL__DIR", here.path("nowhere")}},
                            {{"--listen", {"8080"}}, {"--origin", {"http://a", "http://b"}}});
@@ -373,7 +374,7 @@ TEST_CASE("all problems of all places are told at once") {
   CHECK(loaded.problems.size() == 9);
   for (const std::string& part :
        {file + ":1:11: workers: \"many\"", file + ":2:1: unknown key \"nonsense\"",
-        file + ":4:12: policy.max_head: \"1\"", std::string("ICAPGATE_ICAP: \"icap://av\""),
+        file + ":4:12: policy.max_head: \"1\"", std::string("ICAPGATE_ICAP: \"icap://av?x\""),
         std::string("ICAPGATE_ICAP: \"http://b/c\""), std::string("ICAPGATE_LOG_LEVEL: \"loud\""),
         "ICAPGATE_POLICY__SPOOL__DIR: \"" + here.path("nowhere"),
         std::string("--listen: \"8080\" has no host"), std::string("--origin: given more")}) {

@@ -101,8 +101,7 @@ TEST_CASE("rules: the scanner sees the request in absolute form, without framing
 
 TEST_CASE("rules: the scanner learns that there were credentials and not which") {
   const request r(
-      "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic c2VjcmV0\r\nCookie: sid=secret\r\n"
-      "Proxy-Authorization: Basic c2VjcmV0\r\n\r\n");
+      "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic c2VjcmV0\r\nCookie: sid=secret\r\n\r\n");
   std::string kept;
   std::string replaced;
   http::append_scanner_request(kept, r.head, true);
@@ -110,8 +109,19 @@ TEST_CASE("rules: the scanner learns that there were credentials and not which")
   CHECK(kept.find("Basic c2VjcmV0") != std::string::npos);
   CHECK(replaced.find("c2VjcmV0") == std::string::npos);
   CHECK(replaced.find("secret") == std::string::npos);
-  CHECK(replaced.find("Authorization: -\r\nCookie: -\r\nProxy-Authorization: -\r\n") !=
-        std::string::npos);
+  CHECK(replaced.find("Authorization: -\r\nCookie: -\r\n") != std::string::npos);
+}
+
+TEST_CASE("RFC 3507 row 22: the fields of proxies are not encapsulated, and pass all the same") {
+  const std::string fields =
+      "Proxy-Authenticate: Basic\r\nA: 1\r\nProxy-Authorization: Basic QTpi\r\n"
+      "Proxy-Authenticate: Negotiate\r\n";
+  CHECK(scanner_request("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n") ==
+        "GET http://a/ HTTP/1.1\r\nHost: a\r\nA: 1\r\n\r\n");
+  CHECK(scanner_response("HTTP/1.1 200 OK\r\n" + fields + "\r\n") ==
+        "HTTP/1.1 200 OK\r\nA: 1\r\n\r\n");
+  CHECK(client_response("HTTP/1.1 200 OK\r\n" + fields + "\r\n") ==
+        "HTTP/1.1 200 OK\r\n" + fields + "\r\n");
 }
 
 TEST_CASE("rules: fields that end at this hop go to nobody") {

@@ -115,7 +115,8 @@ TEST_CASE("a scanner is an icap:// URL with a path, or the embedded one") {
   CHECK(c.embedded_scanner);
   CHECK(store_text("scanner.*.servers", {"icap://b/s"}, c).empty());
   CHECK_FALSE(c.embedded_scanner);
-  CHECK(contains(refusal("scanner.*.servers", "icap://av:1344"), "no path"));
+  // The vendor may have a usual one.
+  CHECK(store_text("scanner.*.servers", {"icap://av:1344", "icap://b/"}, c).empty());
   CHECK(contains(refusal("scanner.*.servers", "icap://av?x"), "no path"));
   CHECK(store_text("scanner.*.servers", {"icaps://av/s", "icap+unix:/run/s:/x"}, c).empty());
   CHECK(c.scanners[0].port == 11344);
@@ -150,6 +151,18 @@ TEST_CASE("every bad value of a list is told, and the list is left alone") {
   CHECK(c.avoid_ports == std::vector<std::uint16_t>{1});
   CHECK(store_text("policy.avoid_port", {}, c).empty());
   CHECK(c.avoid_ports.empty());
+}
+
+TEST_CASE("a list of words takes any of its words and no other") {
+  config c;
+  CHECK(store_text("scanner.*.tell", {"user", "client_ip"}, c).empty());
+  CHECK(c.scanner_told == std::vector<std::string>{"user", "client_ip"});
+  CHECK(show(row("scanner.*.tell"), c) == c.scanner_told);
+  CHECK(store_text("scanner.*.tell", {"user", "password"}, c).size() == 1);
+  CHECK(c.scanner_told.size() == 2);
+  CHECK(contains(refusal("scanner.*.tell", "User"), "is none of: client_ip server_ip user"));
+  CHECK(store_text("scanner.*.tell", {}, c).empty());
+  CHECK(c.scanner_told.empty());
 }
 
 TEST_CASE("bad values are quoted with what would be right") {

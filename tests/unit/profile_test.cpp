@@ -82,3 +82,18 @@ TEST_CASE("profile: the setting scanner.NAME.vendor takes exactly these names") 
   REQUIRE(row);
   CHECK(row->choices == names);
 }
+
+TEST_CASE("profile: an address without a service gets the vendor's, where it has one") {
+  using icapgate::icap::complete_path;
+  for (const std::string without : {"", "/"}) {
+    std::string path = without;
+    CHECK(complete_path(*find_profile("c-icap"), path));
+    CHECK(path == "/avscan");
+    path = without;
+    CHECK_FALSE(complete_path(*find_profile("generic"), path));
+    CHECK(path == without);
+  }
+  std::string path = "/mine";
+  CHECK(complete_path(*find_profile("c-icap"), path));
+  CHECK(path == "/mine");
+}

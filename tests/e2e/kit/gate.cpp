@@ -20,7 +20,7 @@ std::vector<std::string> command(const gate_settings& settings, std::uint16_t po
                                   "--admin",
                                   local(admin),
                                   "--access-log",
-                                  log,
+                                  settings.access_log.empty() ? log.string() : settings.access_log,
                                   "--workers",
                                   std::to_string(settings.workers),
                                   "--origin",

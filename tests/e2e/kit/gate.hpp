@@ -19,6 +19,7 @@ struct gate_settings {
   std::vector<std::string> more = {};           // further flags
   std::map<std::string, std::string> env = {};  // see `setting`
   std::string canary = "off";                   // only where it is the play
+  std::string access_log = {};                  // a file of its own; with another lines() has none
 };
 
 // Environment variables of settings that have no flag in these plays.
@@ -29,6 +30,8 @@ inline constexpr auto scanner_idle = "ICAPGATE_SCANNER__TIMEOUT__IDLE";
 inline constexpr auto scanner_after_body = "ICAPGATE_SCANNER__TIMEOUT__AFTER_BODY";
 inline constexpr auto scanner_per_mib = "ICAPGATE_SCANNER__TIMEOUT__PER_MIB";
 inline constexpr auto scanner_keep_alive = "ICAPGATE_SCANNER__KEEP_ALIVE";
+inline constexpr auto scanner_warm = "ICAPGATE_SCANNER__WARM_CONNECTIONS";
+inline constexpr auto scanner_connect = "ICAPGATE_SCANNER__TIMEOUT__CONNECT";
 inline constexpr auto scanner_queue = "ICAPGATE_SCANNER__QUEUE__WAIT";
 inline constexpr auto scanner_standby = "ICAPGATE_SCANNER__STANDBY";
 inline constexpr auto scanner_vendor = "ICAPGATE_SCANNER__VENDOR";
@@ -70,6 +73,7 @@ class gate {
   // The newest of `count`.
   access_line line(std::size_t count = 1) { return lines(count).at(count - 1); }
   std::string output() const { return process_->output(); }
+  std::string access_log() const { return file_text(folder_.path() / "access.log"); }
   pid_t id() const { return process_->id(); }
 
   void terminate();                                       // SIGTERM

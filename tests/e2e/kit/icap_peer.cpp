@@ -35,8 +35,7 @@ void expect(bool true_so, const std::string& sentence) {
   if (!true_so) throw protocol_error(sentence);
 }
 
-void check_icap_head(const http_head& head, std::uint16_t port, const std::string& path) {
-  const auto authority = "127.0.0.1:" + std::to_string(port);
+void check_icap_head(const http_head& head, const std::string& authority, const std::string& path) {
   expect(head.second == "icap://" + authority + "/" + path, "ICAP URI: " + head.second);
   expect(head.third == "ICAP/1.0", "ICAP version: " + head.third);
   expect(values(head.fields, "Host").size() == 1, "one Host field");
@@ -51,6 +50,16 @@ bool is_canary(const scan& record) {
 
 void find_eicar(exchange& with) {
   with.answer(with.body().find(eicar()) == std::string::npos ? no_modification() : block_page());
+}
+
+std::string not_admitted() {
+  return icap_status("407 Proxy Authentication Required",
+                     {{"Proxy-Authenticate", "Basic realm=\"play\""}});
+}
+
+void refuse(exchange& with) {
+  with.body();
+  with.answer(not_admitted());
 }
 
 }  // namespace
@@ -109,7 +118,7 @@ icap_peer::icap_peer(icap_service service)
         with.answer(no_modification());
       }),
       on_canary_(find_eicar),
-      server_([this](connection& wire, int number) { serve(wire, number); }) {}
+      server_([this](connection& wire, int number) { serve(wire, number); }, service_.socket) {}
 
 void icap_peer::on_canary(script next) {
   const std::lock_guard lock(mutex_);
@@ -183,6 +192,9 @@ void icap_peer::serve(connection& wire, int number) {
 }
 
 void icap_peer::serve_all(connection& wire, int number, bool& scanned) {
+  // RFC 3507 4.2 wants a host in the URI; a unix socket has none.
+  const auto authority =
+      service_.socket.empty() ? "127.0.0.1:" + std::to_string(port()) : "localhost";
   for (int order = 0; wire.open();) {
     http_head head;
     try {
@@ -190,7 +202,7 @@ void icap_peer::serve_all(connection& wire, int number, bool& scanned) {
     } catch (const timed_out&) {
       return;  // an idle connection
     }
-    check_icap_head(head, port(), service_.path);
+    check_icap_head(head, authority, service_.path);
     if (head.first == "OPTIONS") {
       answer_options(wire, head);
       continue;
@@ -214,7 +226,7 @@ void icap_peer::answer_options(connection& wire, const http_head& icap) {
   std::string answer;
   {
     const std::lock_guard lock(mutex_);
-    answer = options_;
+    answer = admits(icap) ? options_ : not_admitted();
   }
   if (answer.empty()) {
     wire.close();
@@ -223,6 +235,11 @@ void icap_peer::answer_options(connection& wire, const http_head& icap) {
   }
   const std::lock_guard lock(mutex_);
   ++options_asked_;
+}
+
+bool icap_peer::admits(const http_head& icap) const {
+  return service_.authorization.empty() ||
+         values(icap.fields, "Proxy-Authorization") == std::vector{service_.authorization};
 }
 
 scan icap_peer::read_heads(connection& wire, const http_head& icap) {
@@ -251,7 +268,8 @@ void icap_peer::play_one(connection& wire, scan record) {
   std::unique_lock lock(mutex_);
   const bool canary = is_canary(record);
   auto& kept = (canary ? canaries_ : scans_).emplace_back(std::move(record));
-  const auto now = canary ? on_canary_ : script_;
+  auto now = canary ? on_canary_ : script_;
+  if (!admits(kept.icap)) now = refuse;
   lock.unlock();
   exchange with(wire, kept, mutex_);
   now(with);

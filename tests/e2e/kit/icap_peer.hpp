@@ -37,6 +37,8 @@ struct icap_service {
   std::string path = "avscan";
   std::string options = options_answer();  // empty: the connection ends instead
   bool offered_204 = true;                 // whether every request has to allow it
+  std::string authorization = {};          // what Proxy-Authorization has to be, or it is a 407
+  std::string socket = {};                 // path of a unix socket; empty: a TCP port
 };
 
 // What a script has in its hands while it plays one scan.
@@ -99,6 +101,7 @@ class icap_peer {
   void serve(connection& wire, int number);
   void serve_all(connection& wire, int number, bool& scanned);
   void answer_options(connection& wire, const http_head& icap);
+  bool admits(const http_head& icap) const;
   scan read_heads(connection& wire, const http_head& icap);
   void play_one(connection& wire, scan record);
 

@@ -22,7 +22,8 @@ void happening::wait(std::chrono::milliseconds within) const {
   }
 }
 
-server::server(handler serve) : serve_(std::move(serve)) {
+server::server(handler serve, const std::string& path)
+    : serve_(std::move(serve)), listener_(path.empty() ? listener() : listener(path)) {
   acceptor_ = std::thread([this] { accept_all(); });
 }
 

@@ -32,7 +32,8 @@ class server {
   // Runs once per connection; the number counts from 0. peer_gone ends it quietly; anything else
   // that it throws is a failure of the play.
   using handler = std::function<void(connection&, int)>;
-  explicit server(handler serve);
+  // Without a path it listens on a TCP port, else on a unix socket there.
+  explicit server(handler serve, const std::string& path = {});
   ~server();
 
   std::uint16_t port() const { return listener_.port(); }

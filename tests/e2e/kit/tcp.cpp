@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -45,6 +46,20 @@ std::uint16_t bind_any(int fd) {
   socklen_t length = sizeof address;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
   return ntohs(address.sin_port);
+}
+
+sockaddr_un unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("too long: " + path);
+  path.copy(address.sun_path, path.size());
+  return address;
+}
+
+int new_unix_socket() {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  return fd;
 }
 
 bool connect_to(int fd, std::uint16_t port) {
@@ -260,6 +275,13 @@ listener::listener() : fd_(new_socket()), port_(bind_any(fd_)) {
   if (::listen(fd_, 512) != 0) fail("listen");
 }
 
+listener::listener(const std::string& path) : fd_(new_unix_socket()), port_(0) {
+  const auto address = unix_address(path);
+  if (::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    fail("bind " + path);
+  if (::listen(fd_, 512) != 0) fail("listen");
+}
+
 listener::~listener() {
   if (fd_ >= 0) ::close(fd_);
 }
@@ -279,6 +301,14 @@ void listener::stop() {
 bool can_connect(std::uint16_t port) {
   const int fd = new_socket();
   const bool ok = connect_to(fd, port);
+  ::close(fd);
+  return ok;
+}
+
+bool can_connect(const std::string& path) {
+  const int fd = new_unix_socket();
+  const auto address = unix_address(path);
+  const bool ok = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   ::close(fd);
   return ok;
 }

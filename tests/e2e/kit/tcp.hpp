@@ -94,6 +94,8 @@ class reserved_port {
 class listener {
  public:
   listener();
+  // On a unix socket at that path; it has no port.
+  explicit listener(const std::string& path);
   ~listener();
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
@@ -109,5 +111,6 @@ class listener {
 
 // Whether something listens on the port.
 bool can_connect(std::uint16_t port);
+bool can_connect(const std::string& path);  // of a unix socket
 
 }  // namespace e2e

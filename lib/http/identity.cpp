@@ -1,0 +1,63 @@
+#include "http/identity.hpp"
+
+#include "base/base64.hpp"
+#include "base/text.hpp"
+
+#include <algorithm>
+
+namespace icapgate::http {
+namespace {
+
+// In a field's value a tab is harmless.
+bool is_control(unsigned char c) {
+  return (c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+// Nothing is passed on where there are more than `most`, or too much of it.
+void append_fields(std::string& lines, const message_head& head, field_id id, std::size_t most) {
+  std::string found;
+  std::size_t count = 0;
+  for (const auto& f : head.fields) {
+    if (f.id != id) continue;
+    if (++count > most || std::ranges::any_of(f.value, is_control)) return;
+    found.append(f.name).append(": ").append(f.value).append("\r\n");
+    if (found.size() > max_proxy_fields) return;
+  }
+  lines.append(found);
+}
+
+const field* only(const message_head& head, field_id id) {
+  const field* found = nullptr;
+  for (const auto& f : head.fields) {
+    if (f.id != id) continue;
+    if (found) return nullptr;
+    found = &f;
+  }
+  return found;
+}
+
+}  // namespace
+
+std::string basic_user(const request_head& request) {
+  const auto* field = only(request, field_id::authorization);
+  if (!field) return {};
+  auto rest = field->value;
+  if (!iequals(split_off(rest, " "), "basic")) return {};
+  auto credentials = from_base64(trim(rest));
+  if (!credentials) return {};
+  const auto colon = credentials->find(':');
+  if (colon == std::string::npos || colon > max_user) return {};
+  credentials->resize(colon);
+  const auto unfit = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  return std::ranges::any_of(*credentials, unfit) ? std::string() : *std::move(credentials);
+}
+
+void append_proxy_challenges(std::string& lines, const response_head& response) {
+  append_fields(lines, response, field_id::proxy_authenticate, max_proxy_fields);
+}
+
+void append_proxy_credentials(std::string& lines, const request_head& request) {
+  append_fields(lines, request, field_id::proxy_authorization, 1);
+}
+
+}  // namespace icapgate::http
