@@ -21,6 +21,19 @@ constexpr unsigned most_retry_steps = 10;
 constexpr std::string_view canary_request =
     "GET http://icapgate.invalid/canary HTTP/1.1\r\nHost: icapgate.invalid\r\n\r\n";
 
+// Whether the text stands in the body. A body over a MiB is no page: it may hold anything.
+bool holds(body_spool& body, std::string_view text) {
+  constexpr std::uint64_t largest_page = 1 << 20;
+  if (body.size() > largest_page) return true;
+  std::string all;
+  while (all.size() < body.size()) {
+    const_buffers views;
+    if (!body.view(all.size(), body.size() - all.size(), views)) return true;
+    for (const auto& v : views) all.append(static_cast<const char*>(v.data()), v.size());
+  }
+  return all.find(text) != all.npos;
+}
+
 std::string canary_response(std::size_t length) {
   return "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " +
          std::to_string(length) + "\r\n\r\n";
@@ -81,7 +94,7 @@ task<void> scanner_watch::refresh_options(patient& one) {
   request.has_body = false;
   body_spool none(blocks_, settings_.spool_memory, settings_.spool_dir);
   icap::answer answer;
-  auto reason = co_await exchange(one, request, none, answer);
+  auto reason = co_await exchange(one, request, none, none, answer);
   if (reason == errc::complete) {
     auto options = icap::parse_options(answer);
     if (options) {
@@ -110,13 +123,13 @@ task<void> scanner_watch::refresh_options(patient& one) {
 task<void> scanner_watch::send_canary(patient& one) {
   const auto bad = eicar_text();
   const auto found = co_await probe(one, bad);
-  result<icap::judgement> harmless = errc::complete;
+  result<probed> harmless = errc::complete;
   if (found) harmless = co_await probe(one, "a harmless line of text\n");
   if (stopping_) co_return;
   one.canary_due = clock::now() + settings_.icap_limits.canary_interval;
   if (!found)
     tell(one, false, describe(found.error()).text);
-  else if (found->kind != icap::verdict::blocked)
+  else if (found->kind != icap::verdict::blocked && !found->replaced)
     tell(one, false, "it let the EICAR test file pass");
   else if (!harmless)
     tell(one, false, describe(harmless.error()).text);
@@ -126,7 +139,7 @@ task<void> scanner_watch::send_canary(patient& one) {
     tell(one, true, {});
 }
 
-task<result<icap::judgement>> scanner_watch::probe(patient& one, std::string_view body) {
+task<result<scanner_watch::probed>> scanner_watch::probe(patient& one, std::string_view body) {
   body_spool spool(blocks_, settings_.spool_memory, settings_.spool_dir);
   spool.append(body);
   const auto response = canary_response(body.size());
@@ -142,18 +155,21 @@ task<result<icap::judgement>> scanner_watch::probe(patient& one, std::string_vie
   if (options->preview && one.state->vendor().preview)
     request.preview = std::min(*options->preview, settings_.icap_limits.max_preview);
   icap::answer answer;
-  const auto reason = co_await exchange(one, request, spool, answer);
+  body_spool adapted(blocks_, settings_.spool_memory, settings_.spool_dir);
+  const auto reason = co_await exchange(one, request, spool, adapted, answer);
   if (reason != errc::complete) co_return reason;
   one.state->saw_istag(answer.istag);
-  co_return icap::judge(answer, one.state->vendor(), 200);
+  const auto judged = icap::judge(answer, one.state->vendor(), 200);
+  if (!judged) co_return judged.error();
+  const bool replaced = judged->kind == icap::verdict::adapted && !holds(adapted, body);
+  co_return probed{judged->kind, replaced};
 }
 
 task<errc> scanner_watch::exchange(patient& one, const icap::exchange_request& request,
-                                   body_spool& body, icap::answer& out) {
+                                   body_spool& body, body_spool& adapted, icap::answer& out) {
   auto connected = co_await one.connect.connect();
   if (!connected) co_return connected.error();
   body_intake intake(body);
-  body_spool adapted(blocks_, settings_.spool_memory, settings_.spool_dir);
   scan attempt(**connected, blocks_, intake, adapted, settings_);
   const auto reason = co_await attempt.run(request);
   out = attempt.take_answer();

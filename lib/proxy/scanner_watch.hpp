@@ -37,12 +37,17 @@ class scanner_watch {
     bool warned = false;    // that it does not detect
   };
 
+  struct probed {
+    icap::verdict kind;
+    bool replaced;  // by something that does not hold what was sent: a page without a mark
+  };
+
   task<void> watch(patient& one);
   task<void> refresh_options(patient& one);
   task<void> send_canary(patient& one);
-  task<result<icap::judgement>> probe(patient& one, std::string_view body);
+  task<result<probed>> probe(patient& one, std::string_view body);
   task<errc> exchange(patient& one, const icap::exchange_request& request, body_spool& body,
-                      icap::answer& out);
+                      body_spool& adapted, icap::answer& out);
   void tell(patient& one, bool detects, std::string_view why);
 
   asio::io_context& context_;

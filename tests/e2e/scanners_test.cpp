@@ -447,6 +447,26 @@ TEST_CASE("scanners: one that lets EICAR pass is told of loudly, and used with c
   }
 }
 
+TEST_CASE("scanners: a page in EICAR's place passes the canary, EICAR in another page does not") {
+  auto settings = impatient();
+  settings.env[setting::canary_interval] = "1s";
+  settings.canary = "enforce";
+  stage on(settings);
+  std::atomic<bool> replaces = false;
+  on.scanner.on_canary([&](exchange& with) {
+    const bool bad = with.body().find(eicar()) != std::string::npos;
+    const auto page = "Sorry. " + (replaces ? std::string("Not for you.") : with.body());
+    with.answer(bad ? adapted("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", page)
+                    : no_modification());
+  });
+  serve_bodies(on);
+  wait_for_output(on, "DOES NOT DETECT");
+  CHECK(on.get("/small").status == 503);
+  replaces = true;
+  wait_for_output(on, "detects again");
+  CHECK(on.get("/small").body == small_body);
+}
+
 TEST_CASE("scanners: with canary = enforce one that lets EICAR pass is not used until it detects") {
   std::atomic<bool> detects = false;
   auto settings = impatient();
