@@ -28,7 +28,11 @@ std::string exceptions(const config& settings) {
   std::string text;
   for (const auto port : settings.avoid_ports)
     (text += text.empty() ? "; not scanned: origin port " : ", ") += std::to_string(port);
-  if (settings.debug_fallback) text += "; delivers UNSCANNED when the scanner is in trouble";
+  const auto& policy = settings.scan_policy;
+  if (policy.mode == scan_mode::off) text += "; mode off: NOTHING IS SCANNED";
+  if (policy.mode == scan_mode::monitor) text += "; mode monitor: NOTHING IS BLOCKED";
+  if (policy.on_error == remedy::pass)
+    text += "; delivers UNSCANNED when the scanner is in trouble";
   return text;
 }
 

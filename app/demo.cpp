@@ -131,7 +131,7 @@ std::vector<outcome> play_all() {
   embedded::scanner scanner({});
   const config plain = settings_for(origin.port(), scanner.port());
   config with_fallback = plain;
-  with_fallback.debug_fallback = true;
+  with_fallback.scan_policy.on_error = remedy::pass;
   config avoiding = plain;
   avoiding.avoid_ports = {origin.port()};
   const gateway scanning(plain);

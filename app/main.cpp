@@ -109,6 +109,7 @@ int serve(const command_line& line) {
   if (all.problems.empty()) check_secrets(all.values, all.problems);
   if (!all.problems.empty()) return refuse(all.problems);
   log::set_up(all.values.log_level);
+  for (const auto& text : all.warnings) log::warn(text);
   log_rotation::block_signal();
   std::optional<access_log> access;
   try {
@@ -147,6 +148,8 @@ int dispatch(const command_line& line) {
       return print(help_text());
     case command::help_limits:
       return print(help_limits_text());
+    case command::help_policy:
+      return print(help_policy_text());
     case command::help_scanner:
       return print(help_scanner_text());
     case command::version:
@@ -167,6 +170,8 @@ int dispatch(const command_line& line) {
 int main(int argc, char** argv) {
   // A peer that is gone is an error of the write, not the end of the program.
   std::signal(SIGPIPE, SIG_IGN);
+  // Likewise a file that may not grow (RLIMIT_FSIZE).
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return dispatch(parse_command_line(argc, argv));
   } catch (const std::exception& e) {

@@ -41,6 +41,23 @@ std::string_view name_of(access_verdict verdict) {
   return names[static_cast<std::size_t>(verdict)];
 }
 
+// What became of the response, in one word.
+std::string_view action_of(const access_record& r) {
+  if (r.monitored) return "monitored";
+  if (r.why_unscanned == unscanned::on_error) return "fallback";
+  if (r.why_unscanned != unscanned::no) return "pass";
+  switch (r.verdict) {
+    case access_verdict::clean:
+    case access_verdict::adapted:
+      return "deliver";
+    case access_verdict::blocked:
+    case access_verdict::unscannable:
+      return "block";
+    default:
+      return "fail";
+  }
+}
+
 void pad(std::string& out, long long value, std::size_t width) {
   const auto digits = std::to_string(value);
   if (digits.size() < width) out.append(width - digits.size(), '0');
@@ -66,6 +83,13 @@ std::string utc(std::chrono::system_clock::time_point when) {
 
 }  // namespace
 
+std::string_view name_of(unscanned why) {
+  constexpr std::array<std::string_view, static_cast<std::size_t>(unscanned::count_)> names{
+      "",        "no_body",  "avoid_port",  "transfer_ignore", "rule", "mode_off", "event_stream",
+      "upgrade", "oversize", "unscannable", "on_error"};
+  return names[static_cast<std::size_t>(why)];
+}
+
 std::string to_json_line(const access_record& r) {
   const auto target = without_user_info(without_query_values(r.target));
   return json_object()
@@ -85,7 +109,10 @@ std::string to_json_line(const access_record& r) {
              .add("origin_ms", r.origin_ms)
              .add("scan_ms", r.scan_ms)
              .add("total_ms", r.total_ms)
-             .add_flag("fallback", r.fallback)
+             .add_flag("fallback", r.why_unscanned == unscanned::on_error)
+             .add("action", action_of(r))
+             .add("unscanned", name_of(r.why_unscanned))
+             .add("rule", capped(r.rule, max_text))
              .end() +
          '\n';
 }

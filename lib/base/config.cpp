@@ -2,6 +2,7 @@
 
 #include "base/config_file.hpp"
 #include "base/options.hpp"
+#include "base/units.hpp"
 
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ constexpr std::string_view env_prefix = "ICAPGATE_";
 constexpr std::string_view file_suffix = "_FILE";
 constexpr std::size_t largest_value_file = 65536;
 constexpr std::size_t largest_settings_file = 1 << 20;
+constexpr std::size_t largest_template = 65536;
 
 // Takes one of `endings` off, the first that fits.
 bool drop_ending(std::string_view& text, std::initializer_list<std::string_view> endings) {
@@ -57,12 +59,15 @@ class loader {
   explicit loader(const settings_sources& from) : from_(from) {}
 
   settings load() {
-    std::vector<raw_setting> environment, flags, file;
+    std::vector<raw_setting> environment, flags;
+    raw_settings file;
     read_environment(environment);
     read_flags(flags);
     read_file(environment, flags, file);
-    for (const auto* level : {&file, &environment, &flags})
+    for (const auto* level : {&file.once, &environment, &flags})
       for (const auto& s : *level) apply(s);
+    if (out_.values.debug_fallback) out_.values.scan_policy.on_error = remedy::pass;
+    for (const auto& table : file.rules) add_rule(table, &table == &file.rules.back());
     // What is missing may well be in the file that could not be read.
     if (!file_failed_ && from_.whole) check_required();
     validate();
@@ -138,7 +143,7 @@ class loader {
   }
 
   void read_file(std::vector<raw_setting>& environment, std::vector<raw_setting>& flags,
-                 std::vector<raw_setting>& file) {
+                 raw_settings& file) {
     std::string place;
     for (auto* level : {&environment, &flags}) {
       for (const auto& s : *level) {
@@ -160,6 +165,50 @@ class loader {
     places_[setting.row] = setting.place;
   }
 
+  // After all else: what a rule doesn't name is the base's, wherever that comes from.
+  void add_rule(const raw_table& table, bool last) {
+    rule made;
+    made.effects = out_.values.scan_policy;
+    bool reason = false, condition = false;
+    for (const auto& s : table.settings) {
+      for (const auto& what : store(*s.row, s.values, made)) complain(s.place, what);
+      reason = reason || s.row->required;
+      condition = condition || !(s.row->required || s.row->sets_policy());
+    }
+    if (!reason && table.whole)
+      complain(table.place, "has no reason, which the log and the metrics show");
+    if (!condition && !last && table.whole)
+      complain(table.place, "has no condition, so that the rules below it never decide");
+    check_rule(made, table.place);
+    warn_of_rule(made, table.place);
+    out_.values.rules.push_back(std::move(made));
+  }
+
+  void check_rule(const rule& made, const std::string& place) {
+    if (made.min_size && made.max_size && *made.min_size > *made.max_size)
+      complain(place, "min_size is larger than max_size");
+    if (made.effects.upgrade && made.needs_response())
+      complain(place,
+               "upgrade is decided before there is a response: status, media_type, min_size and "
+               "max_size can't be asked for");
+  }
+
+  void warn_of_rule(const rule& made, const std::string& place) {
+    const auto base = out_.values.scan_policy.mode;
+    if (made.effects.mode == scan_mode::off && base != scan_mode::off && !made.media_types.empty())
+      warn(place,
+           "skips the scan by media type, which whoever uploads a file can often choose: "
+           "malware that calls itself so is delivered");
+    if (made.effects.mode < base && !made.paths.empty())
+      warn(place,
+           "is stricter than the base for some paths, and is evaded by writing them otherwise "
+           "(%61 for a): make the base strict, and the exceptions rules");
+  }
+
+  void warn(const std::string& place, const std::string& what) {
+    out_.warnings.push_back(place + ": " + what);
+  }
+
   // Where a row's value comes from, for complaints about what only the whole can tell.
   std::string place_of(std::string_view key) const {
     const auto row = std::ranges::find(options(), key, &option::key);
@@ -174,10 +223,13 @@ class loader {
 
   void validate() {
     check_spool_dir();
+    check_spool_room();
     check_hashes();
+    read_block_template();
   }
 
   void check_spool_dir() {
+    if (out_.values.spool_total_disk == 0) return;
     const auto& dir = out_.values.spool_dir;
     std::error_code failure;
     std::string why;
@@ -188,6 +240,27 @@ class loader {
     if (!why.empty())
       complain(place_of("policy.spool.dir"),
                in_quotes(dir) + " is not a writable directory: " + why);
+  }
+
+  // What is to be scanned must fit somewhere, or it fails each time.
+  void check_spool_room() {
+    const auto& v = out_.values;
+    const auto largest = v.scan_policy.max_scan_size;
+    if (largest == 0 || largest <= v.spool_total_disk || largest <= v.spool_total_memory) return;
+    warn(place_of("policy.max_scan_size"),
+         format_size(largest) + " is more than policy.spool.total_memory and total_disk hold");
+  }
+
+  void read_block_template() {
+    auto& v = out_.values;
+    if (v.block_template == "off") return;
+    std::string why;
+    auto text = read_whole_file(v.block_template, largest_template, why);
+    if (text && text->empty()) why = "is empty";
+    if (!why.empty())
+      complain(place_of("policy.block_page.template"), in_quotes(v.block_template) + ' ' + why);
+    else
+      v.block_template_text = std::move(*text);
   }
 
   // A list of hashes that nobody looks at would be a protection that isn't there.

@@ -2,6 +2,7 @@
 // beats earlier), and checked before anything starts.
 #pragma once
 
+#include "base/policy.hpp"
 #include "base/url.hpp"
 
 #include <chrono>
@@ -41,13 +42,15 @@ struct config {
   bool embedded_scanner = false;             // --icap embedded:
   std::vector<std::string> embedded_sha256;  // lower-case hex: bodies the embedded scanner blocks
   std::vector<std::uint16_t> avoid_ports;    // responses from these origin ports are not scanned
-  bool debug_fallback = false;               // scanner trouble: deliver the origin's response
+  bool debug_fallback = false;               // scanner trouble: deliver the origin's response;
+                                             // scan_policy.on_error is `pass` then
   unsigned workers = 0;                      // 0: one per core
 
   struct {
     std::chrono::milliseconds header{10'000};    // first byte of a head to its end
     std::chrono::milliseconds idle{75'000};      // between requests
     std::chrono::milliseconds progress{60'000};  // any other read or write
+    std::chrono::milliseconds stream{900'000};   // nothing moves in a tunnel or an event stream
   } client;
   struct {
     std::chrono::milliseconds connect{5'000};      // per address
@@ -81,7 +84,22 @@ struct config {
 
   std::size_t spool_memory = 1 << 20;  // bytes of one body kept in memory; the rest goes to a file
   std::string spool_dir = "/var/tmp";  // must exist and be writable
-  std::size_t max_head = 65536;        // bytes of one HTTP head
+  // Of all bodies together, in the whole process.
+  std::uint64_t spool_total_memory = 64ULL << 20;  // bytes
+  std::uint64_t spool_total_disk = 10ULL << 30;    // bytes; 0: no files at all
+  std::chrono::milliseconds spool_wait{5'000};     // for room in a full spool
+  // Bytes; a body that is known to be larger is whole before it takes a scanner's connection.
+  // 0: none waits.
+  std::uint64_t spool_first_above = 16ULL << 20;
+  // Bytes a second; a slower body gives its scanner's connection back until it is whole. 0: never.
+  std::uint64_t spool_min_rate = 16ULL << 10;
+
+  policy scan_policy;                  // where no rule decides
+  std::vector<rule> rules;             // in the file's order; the effects are complete
+  std::string block_template = "off";  // HTML file
+  std::string block_template_text;     // what it holds; empty: there is none
+
+  std::size_t max_head = 65536;  // bytes of one HTTP head
 
   std::chrono::milliseconds drain_timeout{300'000};  // running transfers after SIGTERM
 
@@ -102,6 +120,7 @@ struct settings {
   config values;
   std::string file;                   // empty: there was none
   std::vector<std::string> problems;  // one line each, beginning with the place; empty: all is well
+  std::vector<std::string> warnings;  // likewise: it may start, and probably isn't what was meant
 };
 
 // Merges and checks. Every problem is found in one run; with any problem `values` are not to be

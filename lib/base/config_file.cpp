@@ -33,14 +33,15 @@ std::string heading(const key_path& table) {
 // What may stand directly below `table`, in the order of the rows.
 key_path names_below(const key_path& table) {
   key_path names;
-  for (const auto& row : options()) {
-    auto pattern = split_key(row.key);
-    if (pattern.size() <= table.size()) continue;
-    key_path probe(pattern.begin(), pattern.begin() + static_cast<std::ptrdiff_t>(table.size()));
-    bool same = true;
-    for (std::size_t i = 0; i < table.size(); ++i)
-      same = same && (probe[i] == table[i] || (probe[i] == "*" && table[i] != "[]"));
-    if (same) names.push_back(pattern[table.size()]);
+  for (const auto rows : {options(), rule_options()}) {
+    for (const auto& row : rows) {
+      const auto pattern = split_key(row.key);
+      if (pattern.size() <= table.size()) continue;
+      bool same = true;
+      for (std::size_t i = 0; i < table.size(); ++i)
+        same = same && (pattern[i] == table[i] || (pattern[i] == "*" && table[i] != "[]"));
+      if (same) names.push_back(pattern[table.size()]);
+    }
   }
   return names;
 }
@@ -64,9 +65,11 @@ std::string with_placeholder(std::string_view key) {
 
 // A key that stands in the wrong table: the rows that end with its name.
 std::string same_name_elsewhere(const std::string& name) {
-  for (const auto& row : options()) {
-    const auto parts = split_key(row.key);
-    if (!parts.empty() && parts.back() == name) return with_placeholder(row.key);
+  for (const auto rows : {options(), rule_options()}) {
+    for (const auto& row : rows) {
+      const auto parts = split_key(row.key);
+      if (!parts.empty() && parts.back() == name) return with_placeholder(row.key);
+    }
   }
   return {};
 }
@@ -80,8 +83,7 @@ std::string suggestion(const key_path& table, const std::string& name) {
 // Walks the tables of one file; nothing of it outlives read_settings_text().
 class reader {
  public:
-  reader(const std::string& name, std::vector<raw_setting>& found,
-         std::vector<std::string>& problems)
+  reader(const std::string& name, raw_settings& found, std::vector<std::string>& problems)
       : name_(name), found_(found), problems_(problems) {}
 
   void read(const toml::table& table, const key_path& path) {
@@ -124,10 +126,24 @@ class reader {
                                  joined(here) + "]]");
       return;
     }
+    if (joined(here) == "policy.rule") return read_rules(*array, here);
     if (array->size() > 1)
       complain((*array)[1].source(), "only one [[" + joined(here) + "]] is supported so far");
     here.emplace_back("[]");
     read(*(*array)[0].as_table(), here);
+  }
+
+  void read_rules(const toml::array& array, key_path here) {
+    here.emplace_back("[]");
+    for (const auto& table : array) {
+      auto& made = found_.rules.emplace_back();
+      made.place = place(table.source()) + ": [[" + joined(here) + "]]";
+      target_ = &made.settings;
+      const auto problems_before = problems_.size();
+      read(*table.as_table(), here);
+      made.whole = problems_.size() == problems_before;
+    }
+    target_ = &found_.once;
   }
 
   void read_value(const option& row, const toml::node& node, const key_path& here) {
@@ -142,7 +158,7 @@ class reader {
       for (const auto& item : *array) good = add_text(item, made) && good;
     else
       good = add_text(node, made);
-    if (good) found_.push_back(std::move(made));
+    if (good) target_->push_back(std::move(made));
   }
 
   bool add_text(const toml::node& node, raw_setting& to) {
@@ -169,14 +185,15 @@ class reader {
   }
 
   const std::string& name_;
-  std::vector<raw_setting>& found_;
+  raw_settings& found_;
+  std::vector<raw_setting>* target_ = &found_.once;
   std::vector<std::string>& problems_;
 };
 
 }  // namespace
 
-bool read_settings_text(std::string_view text, const std::string& name,
-                        std::vector<raw_setting>& found, std::vector<std::string>& problems) {
+bool read_settings_text(std::string_view text, const std::string& name, raw_settings& found,
+                        std::vector<std::string>& problems) {
   try {
     const toml::table table = toml::parse(text, name);
     reader(name, found, problems).read(table, {});

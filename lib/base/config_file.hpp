@@ -18,11 +18,23 @@ struct raw_setting {
   std::string place;  // "icapgate.toml:31:1: policy.avoid_port", "ICAPGATE_WORKERS", "--icap"
 };
 
+// One table of an array of tables: rows that may be set anew in each.
+struct raw_table {
+  std::string place;  // "icapgate.toml:12:1: [[policy.rule]]"
+  std::vector<raw_setting> settings;
+  bool whole = true;  // false: there were problems with some
+};
+
+struct raw_settings {
+  std::vector<raw_setting> once;
+  std::vector<raw_table> rules;  // [[policy.rule]], in the file's order
+};
+
 // Adds what `text` sets to `found` and what is wrong with it to `problems`. `name` begins every
 // place.
 // False: it is not TOML, nothing was found.
-bool read_settings_text(std::string_view text, const std::string& name,
-                        std::vector<raw_setting>& found, std::vector<std::string>& problems);
+bool read_settings_text(std::string_view text, const std::string& name, raw_settings& found,
+                        std::vector<std::string>& problems);
 
 // The whole of a regular file or pipe of at most `limit` bytes, or nothing and the reason.
 std::optional<std::string> read_whole_file(const std::string& path, std::size_t limit,

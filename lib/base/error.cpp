@@ -11,6 +11,9 @@ namespace {
 constexpr auto rows = std::to_array<end_reason>({
     {NAMED(complete), 0, false, "The whole response was delivered."},
     {NAMED(blocked), 0, false, "The scanner found something and a block page was delivered."},
+    {NAMED(blocked_late), 0, false,
+     "The verdict came when a part had been delivered, and the connection was cut."},
+    {NAMED(tunnel_idle), 0, true, "No byte moved in the tunnel for too long."},
     {NAMED(client_closed), 0, true, "The client went away before its response was complete."},
     {NAMED(client_head_timeout), 408, true, "The client did not send its request head in time."},
     {NAMED(client_head_invalid), 400, true, "The client's request head is not valid HTTP."},
@@ -76,6 +79,13 @@ constexpr auto rows = std::to_array<end_reason>({
     {NAMED(icap_tls_certificate), 503, true,
      "The scanner's certificate is not trusted; set tls.ca or tls.server_name of the scanner."},
     {NAMED(spool_failed), 503, true, "The temporary file for the response could not be used."},
+    {NAMED(spool_full), 503, true, "The room for responses that are being scanned is used up."},
+    {NAMED(policy_oversize), 403, true, "The response is larger than what is scanned."},
+    {NAMED(policy_unscannable), 403, true, "The response could not be scanned."},
+    {NAMED(policy_range_refused), 416, true,
+     "A part was asked for where only the whole can be scanned."},
+    {NAMED(policy_upgrade_refused), 501, true,
+     "The client asked for a protocol that can't be scanned."},
     {NAMED(gateway_internal), 500, true, "The gateway met an error of its own."},
 });
 

@@ -14,6 +14,8 @@ namespace icapgate {
 enum class errc : std::uint8_t {
   complete,       // not an error: the whole response was delivered
   blocked,        // not an error: the scanner's or our block page was delivered
+  blocked_late,   // the verdict came when a part had been delivered: the response was cut off
+  tunnel_idle,    // no byte moved in it for too long
   client_closed,  // the client went away before its response was complete
   client_head_timeout,
   client_head_invalid,
@@ -63,6 +65,11 @@ enum class errc : std::uint8_t {
   icap_tls_failed,         // no TLS came to be, for any reason but the next
   icap_tls_certificate,    // the scanner's certificate does not prove that it is the scanner
   spool_failed,            // the temporary file could not be written or read
+  spool_full,              // the process's share of memory and disk is used up
+  policy_oversize,         // larger than what is scanned
+  policy_unscannable,      // a body that can't be judged: its encoding, its framing, its end
+  policy_range_refused,    // a part was asked for where only the whole can be scanned
+  policy_upgrade_refused,  // another protocol was asked for, and it can't be scanned
   gateway_internal,
 };
 

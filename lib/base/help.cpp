@@ -33,6 +33,10 @@ bool is_about_scanner(const option& row) {
   return row.key.starts_with("scanner.");
 }
 
+bool is_about_policy(const option& row) {
+  return row.key.starts_with("policy.");
+}
+
 // The rows without a flag that `wanted` picks.
 std::string keys(bool (*wanted)(const option&)) {
   std::string out;
@@ -60,7 +64,7 @@ std::string help_text() {
       "  icapgate --origin URL --icap URL [options]\n"
       "  icapgate demo [--once]     see it work: origin, scanner, gateway on loopback\n"
       "  icapgate doctor URL        can this scanner be trusted? what to write for it\n"
-      "  icapgate help TOPIC        scanner, limits: settings that have no flag\n"
+      "  icapgate help TOPIC        scanner, policy, limits: settings without a flag\n"
       "\n";
   for (const auto& row : options())
     if (!row.flag.empty()) add_columns(out, left_column(row), 25, with_initial(row));
@@ -80,7 +84,27 @@ std::string help_limits_text() {
          "Times are like 300ms 5s 5m 1h, sizes like 65536 64KiB 10MB.\n"
          "timeout.idle: no byte moved for so long.\n"
          "\n" +
-         keys([](const option& row) { return !is_about_scanner(row); });
+         keys([](const option& row) { return !is_about_scanner(row) && !is_about_policy(row); });
+}
+
+std::string help_policy_text() {
+  constexpr std::string_view prefix = "policy.rule[].";
+  std::string out =
+      "Which responses are scanned and what becomes of them, as keys of the file with\n"
+      "defaults. As environment variables: policy.trickle.delay is\n"
+      "ICAPGATE_POLICY__TRICKLE__DELAY; policy.mode is ICAPGATE_MODE.\n"
+      "\n" +
+      keys(is_about_policy) +
+      "\n"
+      "Any number of [[policy.rule]] in the file change these for some responses. The\n"
+      "first one decides whose conditions all hold, each a text or a list of them:\n"
+      "\n";
+  for (const auto& row : rule_options()) {
+    const std::string name(row.key.substr(prefix.size()));
+    const bool own = !find_option_by_key(split_key("policy." + name));
+    if (own) add_columns(out, name, 14, row.help);
+  }
+  return out + "and any of mode to block_page above, without \"policy.\".\n";
 }
 
 std::string help_scanner_text() {

@@ -79,6 +79,25 @@ enum class access_verdict : std::uint8_t {
   error,
 };
 
+// Why a response was delivered without a scan, or in spite of one.
+enum class unscanned : std::uint8_t {
+  no,
+  no_body,
+  avoid_port,
+  transfer_ignore,  // the scanner does not want such responses
+  rule,             // mode = off in a rule
+  mode_off,         // for all
+  event_stream,
+  upgrade,
+  oversize,
+  unscannable,
+  on_error,  // the scanner could not be reached, was busy or made no sense
+  count_     // not a reason
+};
+
+// As the log and the metrics call it.
+std::string_view name_of(unscanned why);
+
 // One transaction. Views: the texts need to live only until access_log::write() returns, and may
 // hold any bytes.
 struct access_record {
@@ -98,7 +117,9 @@ struct access_record {
   std::chrono::duration<double, std::milli> origin_ms{};
   std::chrono::duration<double, std::milli> scan_ms{};
   std::chrono::duration<double, std::milli> total_ms{};
-  bool fallback = false;  // delivered unscanned because of --debug-fallback
+  unscanned why_unscanned = unscanned::no;
+  std::string_view rule;   // the reason of the rule that decided; empty: none did
+  bool monitored = false;  // the verdict came to nobody but this line
 };
 
 // The line, with its '\n': pure ASCII, valid JSON whatever bytes the texts hold.

@@ -4,6 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <limits>
+#include <map>
 
 namespace icapgate {
 namespace {
@@ -97,17 +98,21 @@ MetricFamily scans(const workers& all) {
       .take();
 }
 
-MetricFamily unscanned(const workers& all) {
-  return counter_family("unscanned_total", "Responses delivered without a scan, by reason.")
-      .row(total(all, [](auto& w) -> auto& { return w.unscanned_no_body; }),
-           {{"reason", "no_body"}})
-      .row(total(all, [](auto& w) -> auto& { return w.unscanned_avoid_port; }),
-           {{"reason", "avoid_port"}})
-      .row(total(all, [](auto& w) -> auto& { return w.unscanned_fallback; }),
-           {{"reason", "debug_fallback"}})
-      .row(total(all, [](auto& w) -> auto& { return w.unscanned_ignored; }),
-           {{"reason", "transfer_ignore"}})
-      .take();
+MetricFamily unscanned_total(const workers& all) {
+  auto f = counter_family("unscanned_total", "Responses delivered without a scan, by reason.");
+  for (std::size_t i = 1; i < static_cast<std::size_t>(unscanned::count_); ++i)
+    f.row(total(all, [i](auto& w) -> auto& { return w.unscanned_by[i]; }),
+          {{"reason", std::string(name_of(static_cast<unscanned>(i)))}});
+  return f.take();
+}
+
+MetricFamily by_rule(const workers& all, const std::vector<rule>& rules) {
+  auto f = counter_family("rule_hits_total", "Responses that a rule decided over.");
+  std::map<std::string, double> hits;  // rules may share a reason
+  for (std::size_t i = 0; i < rules.size(); ++i)
+    hits[rules[i].reason] += total(all, [i](auto& w) -> auto& { return w.rule_hits[i]; });
+  for (const auto& [reason, count] : hits) f.row(count, {{"rule", reason}});
+  return f.take();
 }
 
 template <class Pick>
@@ -154,6 +159,26 @@ void add_scanners(std::vector<MetricFamily>& families,
       [](auto& s) { return s.busy_answers; });
 }
 
+void add_spool(std::vector<MetricFamily>& families, const spool_metrics& spool) {
+  const auto by_store = [&](const char* name, const char* help, std::uint64_t memory,
+                            std::uint64_t disk) {
+    families.push_back(family(MetricType::Gauge, name, help)
+                           .row(static_cast<double>(memory), {{"store", "memory"}})
+                           .row(static_cast<double>(disk), {{"store", "disk"}})
+                           .take());
+  };
+  by_store("spool_bytes", "What the bodies that are held back take up.", spool.memory, spool.disk);
+  by_store("spool_limit_bytes", "What they may take up.", spool.memory_limit, spool.disk_limit);
+  families.push_back(
+      counter_family("spool_waits_total", "Bodies that had to wait for room in the spool.")
+          .row(static_cast<double>(spool.waits))
+          .take());
+  families.push_back(
+      counter_family("spool_refusals_total", "Responses refused: the spool was full.")
+          .row(static_cast<double>(spool.refusals))
+          .take());
+}
+
 }  // namespace
 
 void histogram::observe(double seconds) {
@@ -163,8 +188,8 @@ void histogram::observe(double seconds) {
   sum_microseconds.add(static_cast<std::uint64_t>(seconds * 1e6));
 }
 
-std::string exposition(const workers& all, const std::vector<scanner_metrics>& scanners,
-                       std::uint64_t lost_lines) {
+std::string exposition(const metrics_snapshot& now) {
+  const auto& all = now.workers;
   constexpr auto c = MetricType::Counter;
   constexpr auto g = MetricType::Gauge;
   std::vector<MetricFamily> families;
@@ -173,7 +198,8 @@ std::string exposition(const workers& all, const std::vector<scanner_metrics>& s
   families.push_back(by_reason(all));
   families.push_back(by_code(all));
   families.push_back(scans(all));
-  families.push_back(unscanned(all));
+  families.push_back(unscanned_total(all));
+  families.push_back(by_rule(all, now.rules));
   const auto add = [&](MetricType type, const char* name, const char* help, auto pick) {
     families.push_back(simple(type, all, name, help, pick));
   };
@@ -197,6 +223,12 @@ std::string exposition(const workers& all, const std::vector<scanner_metrics>& s
       [](auto& w) -> auto& { return w.icap_connects; });
   add(c, "icap_retries_total", "Scans repeated since a pooled connection had gone stale.",
       [](auto& w) -> auto& { return w.icap_retries; });
+  add(c, "scans_postponed_total", "Scans put off until a slow body was whole.",
+      [](auto& w) -> auto& { return w.scans_postponed; });
+  add(c, "late_aborts_total", "Responses cut off when a part of them had been delivered.",
+      [](auto& w) -> auto& { return w.late_aborts; });
+  add(c, "late_abort_delivered_bytes_total", "Body bytes of those that had been delivered.",
+      [](auto& w) -> auto& { return w.leaked_bytes; });
   add(c, "icap_failovers_total", "Scans repeated on another ICAP server.",
       [](auto& w) -> auto& { return w.icap_failovers; });
   families.push_back(timing(all, "http_request_duration_seconds", "Request head to response end.",
@@ -205,9 +237,10 @@ std::string exposition(const workers& all, const std::vector<scanner_metrics>& s
                             [](auto& w) -> auto& { return w.scan_seconds; }));
   families.push_back(
       counter_family("access_log_lost_lines_total", "Access lines that could not be written.")
-          .row(static_cast<double>(lost_lines))
+          .row(static_cast<double>(now.lost_lines))
           .take());
-  add_scanners(families, scanners);
+  add_scanners(families, now.scanners);
+  add_spool(families, now.spool);
   return prometheus::TextSerializer{}.Serialize(families);
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/policy.hpp"
 
 #include <array>
 #include <atomic>
@@ -43,13 +45,18 @@ class histogram {
 };
 
 struct alignas(64) worker_metrics {
+  explicit worker_metrics(std::size_t rules = 0) : rule_hits(rules) {}
+
   static constexpr std::size_t reasons = static_cast<std::size_t>(errc::gateway_internal) + 1;
 
   std::array<counter, reasons> transactions;  // by end reason
   std::array<counter, 600> responses;         // by HTTP status sent to the client
   counter scans_clean, scans_adapted, scans_blocked, scans_unscannable, scans_failed;
-  counter scans_trickled;  // of the blocked ones: a shorter copy under an unchanged status
-  counter unscanned_no_body, unscanned_avoid_port, unscanned_fallback, unscanned_ignored;
+  counter scans_trickled;   // of the blocked ones: a shorter copy under an unchanged status
+  counter scans_postponed;  // given up for a while, since the body came too slowly
+  std::array<counter, static_cast<std::size_t>(unscanned::count_)> unscanned_by;
+  std::vector<counter> rule_hits;     // responses that a rule decided over, in its order
+  counter late_aborts, leaked_bytes;  // after a part had dripped to the client
   counter received_bytes, sent_bytes, scanned_bytes;
   counter clients_accepted, clients_open, transactions_open;
   counter origin_connects, icap_connects, icap_retries, icap_failovers;
@@ -71,8 +78,23 @@ struct scanner_metrics {
   std::uint64_t busy_answers = 0;
 };
 
-// The Prometheus text of all workers together. `lost_lines`: of the access log.
-std::string exposition(const std::vector<std::unique_ptr<worker_metrics>>& workers,
-                       const std::vector<scanner_metrics>& scanners, std::uint64_t lost_lines);
+// The spools of the whole process now.
+struct spool_metrics {
+  std::uint64_t memory = 0, memory_limit = 0;  // bytes
+  std::uint64_t disk = 0, disk_limit = 0;      // likewise
+  std::uint64_t waits = 0, refusals = 0;       // for want of room
+};
+
+// All that is told; views of the caller's.
+struct metrics_snapshot {
+  const std::vector<std::unique_ptr<worker_metrics>>& workers;
+  const std::vector<scanner_metrics>& scanners;
+  const std::vector<rule>& rules;
+  spool_metrics spool;
+  std::uint64_t lost_lines = 0;  // of the access log
+};
+
+// The Prometheus text of all workers together.
+std::string exposition(const metrics_snapshot& now);
 
 }  // namespace icapgate

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
+#include <type_traits>
 
 namespace icapgate {
 
@@ -13,6 +15,7 @@ constexpr std::uint64_t second = 1'000;
 constexpr std::uint64_t hour = 3'600 * second;
 constexpr std::uint64_t day = 24 * hour;
 constexpr std::uint64_t mebibyte = 1 << 20;
+constexpr std::uint64_t exbibyte = mebibyte << 40;
 
 // The rows of icap/profile.cpp, which this layer can't see; a test compares both.
 constexpr std::string_view scanner_vendors =
@@ -23,6 +26,8 @@ constexpr std::string_view scanner_vendors =
     "forcepoint broadcom-dlp trellix-ivx votiro glasswall finjan e2guardian icapeg";
 
 #define MEMBER(name) +[](config& c) -> decltype((c.name)) { return c.name; }
+#define POLICY(name) +[](policy& p) -> decltype((p.name)) { return p.name; }
+#define RULE(name) +[](rule& r) -> decltype((r.name)) { return r.name; }
 
 // clang-format off
 constexpr std::array table{
@@ -77,6 +82,10 @@ constexpr std::array table{
            .kind = option_kind::duration, .argument = "TIME", .initial = "1m",
            .help = "client neither sends nor takes a byte",
            .target = MEMBER(client.progress), .min = 1, .max = day},
+    option{.key = "client.timeout.stream",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "15m",
+           .help = "no byte in a tunnel or event stream",
+           .target = MEMBER(client.stream), .min = 1, .max = day},
     option{.key = "client.keep_alive",
            .kind = option_kind::duration, .argument = "TIME", .initial = "75s",
            .help = "between two requests of a connection",
@@ -213,6 +222,66 @@ constexpr std::array table{
            .kind = option_kind::path, .argument = "FILE", .initial = "off",
            .help = "its first line is the password",
            .target = MEMBER(scanner_password_file)},
+    option{.key = "policy.mode", .short_env = "MODE",
+           .kind = option_kind::choice, .argument = "enforce|monitor|off", .initial = "enforce",
+           .help = "monitor: deliver at once, log verdicts",
+           .target = POLICY(mode), .choices = "enforce monitor off"},
+    option{.key = "policy.max_scan_size",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "100MiB",
+           .help = "larger is oversize; 0: no limit",
+           .target = POLICY(max_scan_size), .max = exbibyte},
+    option{.key = "policy.on_oversize",
+           .kind = option_kind::choice, .argument = "block|pass", .initial = "block",
+           .help = "pass: deliver UNSCANNED",
+           .target = POLICY(on_oversize), .choices = "block pass"},
+    option{.key = "policy.on_unscannable",
+           .kind = option_kind::choice, .argument = "block|pass", .initial = "block",
+           .help = "encrypted, unknown coding, partial",
+           .target = POLICY(on_unscannable), .choices = "block pass"},
+    option{.key = "policy.on_error",
+           .kind = option_kind::choice, .argument = "block|pass", .initial = "block",
+           .help = "trouble with every scanner",
+           .target = POLICY(on_error), .choices = "block pass"},
+    option{.key = "policy.delivery",
+           .kind = option_kind::choice, .argument = "hold|trickle", .initial = "hold",
+           .help = "trickle: some before the verdict",
+           .target = POLICY(delivery), .choices = "hold trickle"},
+    option{.key = "policy.trickle.delay",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
+           .help = "head to first byte; 0: at once",
+           .target = POLICY(trickle_delay), .max = hour},
+    option{.key = "policy.trickle.rate",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "1KiB",
+           .help = "a second",
+           .target = POLICY(trickle_rate), .min = 1, .max = 1024 * mebibyte},
+    option{.key = "policy.range",
+           .kind = option_kind::choice, .argument = "strip|serve|reject", .initial = "serve",
+           .help = "Range: the whole, cut after scan, 416",
+           .target = POLICY(range), .choices = "strip serve reject"},
+    option{.key = "policy.encoding",
+           .kind = option_kind::choice, .argument = "identity|pass|decode", .initial = "identity",
+           .help = "gzip...: unasked, scanned raw, decoded",
+           .target = POLICY(encoding), .choices = "identity pass decode"},
+    option{.key = "policy.max_ratio",
+           .kind = option_kind::integer, .argument = "N", .initial = "100",
+           .help = "decoded to encoded; 0: no limit",
+           .target = POLICY(max_ratio), .max = 1'000'000},
+    option{.key = "policy.max_body_time",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "5m",
+           .help = "for a body of unknown length",
+           .target = POLICY(max_body_time), .min = 1, .max = day},
+    option{.key = "policy.block_page.source",
+           .kind = option_kind::choice, .argument = "scanner|own", .initial = "scanner",
+           .help = "scanner: its page, if it sent one",
+           .target = POLICY(block_page), .choices = "scanner own"},
+    option{.key = "policy.block_page.status",
+           .kind = option_kind::integer, .argument = "N", .initial = "403",
+           .help = "of our own page",
+           .target = POLICY(block_status), .min = 400, .max = 599},
+    option{.key = "policy.block_page.template",
+           .kind = option_kind::path, .argument = "FILE", .initial = "off",
+           .help = "HTML for our own page, up to 64 KiB",
+           .target = MEMBER(block_template)},
     option{.key = "policy.spool.memory",
            .kind = option_kind::size, .argument = "SIZE", .initial = "1MiB",
            .help = "of one body; the rest goes to a file",
@@ -221,6 +290,26 @@ constexpr std::array table{
            .kind = option_kind::path, .argument = "DIR", .initial = "/var/tmp",
            .help = "for those files; must be writable",
            .target = MEMBER(spool_dir)},
+    option{.key = "policy.spool.total_memory",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "64MiB",
+           .help = "of all bodies together",
+           .target = MEMBER(spool_total_memory), .min = mebibyte, .max = exbibyte},
+    option{.key = "policy.spool.total_disk",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "10GiB",
+           .help = "of all files together; 0: no files",
+           .target = MEMBER(spool_total_disk), .max = exbibyte},
+    option{.key = "policy.spool.wait",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
+           .help = "for room in a full spool; 0: none",
+           .target = MEMBER(spool_wait), .max = hour},
+    option{.key = "policy.spool.first_above",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "16MiB",
+           .help = "larger: whole, then scanned; 0: off",
+           .target = MEMBER(spool_first_above), .max = exbibyte},
+    option{.key = "policy.spool.min_rate",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "16KiB",
+           .help = "a second; slower: likewise; 0: off",
+           .target = MEMBER(spool_min_rate), .max = 1024 * mebibyte},
     option{.key = "policy.max_head",
            .kind = option_kind::size, .argument = "SIZE", .initial = "64KiB",
            .help = "of one HTTP head",
@@ -234,9 +323,73 @@ constexpr std::array table{
            .help = "bodies that embedded: blocks",
            .target = MEMBER(embedded_sha256)},
 };
+
+// A rule's own rows; the policy's are added to them.
+constexpr std::array rule_table{
+    option{.key = "policy.rule[].reason",
+           .kind = option_kind::label, .argument = "TEXT",
+           .help = "in the log and the metrics",
+           .target = RULE(reason), .required = true},
+    option{.key = "policy.rule[].method",
+           .kind = option_kind::method_list, .argument = "METHOD",
+           .help = "GET",
+           .target = RULE(methods)},
+    option{.key = "policy.rule[].path",
+           .kind = option_kind::path_list, .argument = "PATTERN",
+           .help = "/static/*; without the query",
+           .target = RULE(paths)},
+    option{.key = "policy.rule[].host",
+           .kind = option_kind::host_list, .argument = "PATTERN",
+           .help = "*.example.com; without the port",
+           .target = RULE(hosts)},
+    option{.key = "policy.rule[].status",
+           .kind = option_kind::status_list, .argument = "STATUS",
+           .help = "404; 4 or 4xx: all from 400 to 499",
+           .target = RULE(statuses)},
+    option{.key = "policy.rule[].media_type",
+           .kind = option_kind::media_type_list, .argument = "PATTERN",
+           .help = "image/*; without parameters",
+           .target = RULE(media_types)},
+    option{.key = "policy.rule[].min_size",
+           .kind = option_kind::size, .argument = "SIZE",
+           .help = "of a known length, or more",
+           .target = RULE(min_size), .max = exbibyte},
+    option{.key = "policy.rule[].max_size",
+           .kind = option_kind::size, .argument = "SIZE",
+           .help = "of a known length, or less",
+           .target = RULE(max_size), .max = exbibyte},
+    option{.key = "policy.rule[].event_stream",
+           .kind = option_kind::boolean, .initial = "false",
+           .help = "event streams pass UNSCANNED",
+           .target = POLICY(event_stream)},
+    option{.key = "policy.rule[].upgrade",
+           .kind = option_kind::boolean, .initial = "false",
+           .help = "Upgrade opens a tunnel, UNSCANNED",
+           .target = POLICY(upgrade)},
+};
 // clang-format on
 
 #undef MEMBER
+#undef POLICY
+#undef RULE
+
+// The rule's own rows, and the base's as they are called in a rule.
+struct rule_rows {
+  static constexpr std::string_view base_prefix = "policy.", prefix = "policy.rule[].";
+
+  rule_rows() : rows(rule_table.begin(), rule_table.end()) {
+    for (auto row : table) {
+      if (!row.sets_policy()) continue;
+      keys.push_back(std::string(prefix) + std::string(row.key.substr(base_prefix.size())));
+      row.key = keys.back();
+      row.short_env = {};
+      rows.push_back(row);
+    }
+  }
+
+  std::deque<std::string> keys;  // the rows point into it
+  std::vector<option> rows;
+};
 
 char upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -269,7 +422,14 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 bool option::is_list() const {
   return kind == option_kind::url_list || kind == option_kind::port_list ||
-         kind == option_kind::hash_list || kind == option_kind::choice_list;
+         kind == option_kind::hash_list || kind == option_kind::choice_list ||
+         kind == option_kind::method_list || kind == option_kind::path_list ||
+         kind == option_kind::host_list || kind == option_kind::status_list ||
+         kind == option_kind::media_type_list;
+}
+
+bool option::sets_policy() const {
+  return std::visit([]<class M>(M) { return std::is_invocable_v<M, policy&>; }, target);
 }
 
 std::string option::env_name() const {
@@ -289,6 +449,11 @@ std::span<const option> options() {
   return table;
 }
 
+std::span<const option> rule_options() {
+  static const rule_rows all;
+  return all.rows;
+}
+
 const option* find_option_by_flag(std::string_view flag) {
   const auto found = std::ranges::find(table, flag, &option::flag);
   return flag.empty() || found == table.end() ? nullptr : found;
@@ -300,18 +465,22 @@ const option* find_option_by_env(std::string_view name) {
 }
 
 const option* find_option_by_key(std::span<const std::string> path) {
-  for (const auto& row : table) {
-    const auto pattern = split_key(row.key);
-    if (path.size() == pattern.size() && begins_with(pattern, path) && !path.empty()) return &row;
+  for (const auto rows : {options(), rule_options()}) {
+    for (const auto& row : rows) {
+      const auto pattern = split_key(row.key);
+      if (path.size() == pattern.size() && begins_with(pattern, path) && !path.empty()) return &row;
+    }
   }
   return nullptr;
 }
 
 bool is_key_prefix(std::span<const std::string> path) {
-  return std::ranges::any_of(table, [&](const option& row) {
+  const auto lies_below = [&](const option& row) {
     const auto pattern = split_key(row.key);
     return path.size() < pattern.size() && begins_with(pattern, path);
-  });
+  };
+  return std::ranges::any_of(options(), lies_below) ||
+         std::ranges::any_of(rule_options(), lies_below);
 }
 
 std::vector<std::string> split_key(std::string_view key) {

@@ -1,5 +1,5 @@
 // Every setting of the program, each defined in one row: flag, environment variable, TOML key,
-// kind, range, default, help line, and the member of `config` that it sets.
+// kind, range, default, help line, and the member of `config`, `policy` or `rule` that it sets.
 #pragma once
 
 #include "base/config.hpp"
@@ -31,18 +31,34 @@ enum class option_kind : std::uint8_t {
   duration,
   choice,  // one of `choices`
   choice_list,
-  path,    // any text without control characters
+  path,   // any text without control characters
+  label,  // a short text for logs and metrics
+  method_list,
+  path_list,  // patterns, as those below
+  host_list,
+  status_list,
+  media_type_list,
 };
 
-// Where a row's value lives in `config`.
+// Where a row's value lives: in `config`, in a policy (the base or a rule's), or in a rule.
 template <class T>
 using member = T& (*)(config&);
+template <class T>
+using policy_member = T& (*)(policy&);
+template <class T>
+using rule_member = T& (*)(rule&);
 
 using option_target =
     std::variant<std::monostate, member<endpoint>, member<std::optional<endpoint>>, member<url>,
                  member<std::vector<url>>, member<std::vector<std::uint16_t>>,
                  member<std::vector<std::string>>, member<bool>, member<unsigned>,
-                 member<std::size_t>, member<std::chrono::milliseconds>, member<std::string>>;
+                 member<std::size_t>, member<std::chrono::milliseconds>, member<std::string>,
+                 policy_member<scan_mode>, policy_member<remedy>, policy_member<delivery_mode>,
+                 policy_member<range_mode>, policy_member<encoding_mode>,
+                 policy_member<page_source>, policy_member<bool>, policy_member<unsigned>,
+                 policy_member<std::uint64_t>, policy_member<std::chrono::milliseconds>,
+                 rule_member<std::string>, rule_member<std::vector<std::string>>,
+                 rule_member<std::vector<unsigned>>, rule_member<std::optional<std::uint64_t>>>;
 
 struct option {
   // TOML key path; "*" is a name that the user chooses, "[]" an array of tables. Empty: not in the
@@ -57,22 +73,27 @@ struct option {
   option_target target{};  // none: --config, which no other part of the program needs
   std::uint64_t min = 0;   // integer, size (bytes), duration (milliseconds), ports
   std::uint64_t max = 0;
-  std::string_view choices{};  // separated by blanks
+  std::string_view choices{};  // separated by blanks; of an enumeration: in its order
   bool required = false;
 
   bool is_list() const;
+  bool sets_policy() const;  // a member of `policy`
   // ICAPGATE_LOG_LEVEL, ICAPGATE_SCANNER__TIMEOUT__CONNECT: free names are left out.
   std::string env_name() const;
 };
 
-// The table.
+// The table of what is set once.
 std::span<const option> options();
+
+// What each [[policy.rule]] may hold: its reason, its conditions, and every row above that sets a
+// member of `policy`. In the file only.
+std::span<const option> rule_options();
 
 const option* find_option_by_flag(std::string_view flag);
 const option* find_option_by_env(std::string_view name);
 
 // The path of a key in a file, already split: "listen", "public", "address". An index into an array
-// of tables counts as "[]".
+// of tables counts as "[]". Rows of both tables are found.
 const option* find_option_by_key(std::span<const std::string> path);
 
 // Whether some row's key lies below that path.
@@ -84,8 +105,9 @@ std::vector<std::string> split_key(std::string_view key);
 // sentence that quotes the value; if there is any, the member is unchanged.
 std::vector<std::string> store(const option& row, std::span<const std::string> values,
                                config& into);
+std::vector<std::string> store(const option& row, std::span<const std::string> values, rule& into);
 
-// The row's value as the texts that store() would take.
+// The row's value as the texts that store() would take; nothing for a row of a rule's own.
 std::vector<std::string> show(const option& row, const config& from);
 
 // Splits at commas, removes blanks around each, drops empty ones.

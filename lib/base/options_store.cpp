@@ -1,6 +1,7 @@
 // How texts become members of `config`, and back.
 #include "base/options.hpp"
 
+#include "base/patterns.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
 
@@ -15,6 +16,14 @@ using problems = std::vector<std::string>;
 
 bool has_control_character(std::string_view text) {
   return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+bool is_printable(char c) {
+  return c >= 0x20 && c < 0x7f;
+}
+
+bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
 }
 
 // One parser per member type. Each returns what is wrong with the text, or nothing.
@@ -96,11 +105,21 @@ bool within(const option& row, std::uint64_t value) {
   return value >= row.min && value <= row.max;
 }
 
+// 404; 4 or 4xx for a class.
+std::string check_status(std::string_view text, std::uint64_t& out) {
+  if (text.size() == 3 && text.ends_with("xx")) text.remove_suffix(2);
+  if (parse_number(text, out) && ((out >= 1 && out <= 5) || (out >= 100 && out <= 599))) return {};
+  return "is not a status from 100 to 599, nor a class of them such as 4xx";
+}
+
 template <class Integer>
   requires std::is_unsigned_v<Integer>
 std::string parse(const option& row, std::string_view text, Integer& out) {
   std::uint64_t value = 0;
-  if (row.kind == option_kind::size) {
+  if (row.kind == option_kind::status_list) {
+    const auto why = check_status(text, value);
+    if (!why.empty()) return why;
+  } else if (row.kind == option_kind::size) {
     if (!parse_size(text, value) || !within(row, value))
       return not_between("a size", format_size(row.min), format_size(row.max)) +
              " (such as 65536, 64KiB or 1MB)";
@@ -109,6 +128,10 @@ std::string parse(const option& row, std::string_view text, Integer& out) {
   }
   out = static_cast<Integer>(value);
   return {};
+}
+
+std::string parse(const option& row, std::string_view text, std::optional<std::uint64_t>& out) {
+  return parse(row, text, out.emplace());
 }
 
 std::string parse(const option&, std::string_view text, bool& out) {
@@ -123,6 +146,46 @@ std::string parse(const option& row, std::string_view text, std::chrono::millise
   return not_between("a time", format_duration(milliseconds(row.min)),
                      format_duration(milliseconds(row.max))) +
          " (such as 300ms, 5s, 5m or 1h)";
+}
+
+// A pattern that can match nothing would be a rule that isn't there.
+std::string check_path_pattern(std::string_view text) {
+  if (!text.starts_with('/') && !text.starts_with('*')) return "begins with neither / nor *";
+  if (text.find('?') != text.npos) return "has a query, and paths are compared without it";
+  if (is_plain_path(text.starts_with('/') ? std::string(text) : '/' + std::string(text))) return {};
+  return "can't match: a path with escapes (but %20), ;, \\, // or dot segments matches no pattern";
+}
+
+std::string check_text_of_rule(const option& row, std::string_view text) {
+  constexpr std::size_t longest_label = 64;
+  switch (row.kind) {
+    case option_kind::label:
+      if (text.size() <= longest_label && std::ranges::all_of(text, is_printable)) return {};
+      return "is not a text of at most 64 printable ASCII characters";
+    case option_kind::method_list:
+      if (is_token(text) && std::ranges::none_of(text, is_lower)) return {};
+      return "is not a method in capitals";
+    case option_kind::path_list:
+      return check_path_pattern(text);
+    case option_kind::host_list:
+      if (is_host_pattern(text)) return {};
+      return "is not a host's name or address without a port";
+    case option_kind::media_type_list:
+      if (is_media_type(text)) return {};
+      return "is not a media type without parameters, such as image/png or image/*";
+    default:
+      return {};
+  }
+}
+
+// Hosts and media types are kept in lower case, hosts without the dot of the root.
+std::string in_any_case(const option& row, std::string_view text) {
+  std::string out(text);
+  const bool host = row.kind == option_kind::host_list;
+  if (host || row.kind == option_kind::media_type_list)
+    std::ranges::transform(out, out.begin(), ascii_lower);
+  if (host && out.size() > 1 && out.ends_with('.')) out.pop_back();
+  return out;
 }
 
 std::string parse_choice(const option& row, std::string_view text, std::string& out) {
@@ -147,8 +210,21 @@ std::string parse(const option& row, std::string_view text, std::string& out) {
   }
   if (text.empty()) return "is empty";
   if (has_control_character(text)) return "has a control character in it";
-  out = text;
-  return {};
+  const auto why = check_text_of_rule(row, text);
+  if (why.empty()) out = in_any_case(row, text);
+  return why;
+}
+
+template <class Enumeration>
+  requires std::is_enum_v<Enumeration>
+std::string parse(const option& row, std::string_view text, Enumeration& out) {
+  unsigned place = 0;
+  for (std::string_view rest = row.choices; !rest.empty(); ++place) {
+    if (split_off(rest, " ") != text) continue;
+    out = static_cast<Enumeration>(place);
+    return {};
+  }
+  return "is none of: " + std::string(row.choices);
 }
 
 void complain(problems& found, std::string_view text, const std::string& why) {
@@ -223,6 +299,15 @@ std::string show_value(const option&, const std::string& value) {
   return value;
 }
 
+template <class Enumeration>
+  requires std::is_enum_v<Enumeration>
+std::string show_value(const option& row, Enumeration value) {
+  std::string_view rest = row.choices, word;
+  for (unsigned place = 0; place <= static_cast<unsigned>(value); ++place)
+    word = split_off(rest, " ");
+  return std::string(word);
+}
+
 template <class T>
 void show_into(std::vector<std::string>& out, const option& row, const T& value) {
   out.push_back(show_value(row, value));
@@ -233,28 +318,50 @@ void show_into(std::vector<std::string>& out, const option& row, const std::vect
   for (const auto& v : values) out.push_back(show_value(row, v));
 }
 
+template <class T>
+problems store_at(const option& row, std::span<const std::string> values, T& place) {
+  if constexpr (requires {
+                  typename T::allocator_type;
+                  place.emplace_back();
+                })
+    return store_list(row, values, place);
+  else
+    return store_one(row, values, place);
+}
+
+policy& policy_of(config& owner) {
+  return owner.scan_policy;
+}
+
+policy& policy_of(rule& owner) {
+  return owner.effects;
+}
+
+template <class Owner>
+problems store_in(const option& row, std::span<const std::string> values, Owner& into) {
+  return std::visit(
+      [&]<class M>(M target) -> problems {
+        if constexpr (std::is_invocable_v<M, Owner&>)
+          return store_at(row, values, target(into));
+        else if constexpr (std::is_invocable_v<M, policy&>)
+          return store_at(row, values, target(policy_of(into)));
+        else
+          return {};
+      },
+      row.target);
+}
+
 }  // namespace
 
 std::vector<std::string> store(const option& row, std::span<const std::string> values,
                                config& into) {
   if (row.kind == option_kind::url_list) return store_scanners(row, values, into);
-  return std::visit(
-      [&]<class M>(M target) -> problems {
-        if constexpr (std::is_same_v<M, std::monostate>) {
-          return {};
-        } else {
-          auto& place = target(into);
-          using type = std::remove_reference_t<decltype(place)>;
-          if constexpr (requires {
-                          typename type::allocator_type;
-                          place.emplace_back();
-                        })
-            return store_list(row, values, place);
-          else
-            return store_one(row, values, place);
-        }
-      },
-      row.target);
+  return store_in(row, values, into);
+}
+
+std::vector<std::string> store(const option& row, std::span<const std::string> values, rule& into) {
+  if (row.is_list() && values.empty()) return {"is an empty list; leave it out"};
+  return store_in(row, values, into);
 }
 
 std::vector<std::string> show(const option& row, const config& from) {
@@ -263,7 +370,10 @@ std::vector<std::string> show(const option& row, const config& from) {
   auto& settings = const_cast<config&>(from);
   std::visit(
       [&]<class M>(M target) {
-        if constexpr (!std::is_same_v<M, std::monostate>) show_into(out, row, target(settings));
+        if constexpr (std::is_invocable_v<M, config&>)
+          show_into(out, row, target(settings));
+        else if constexpr (std::is_invocable_v<M, policy&>)
+          show_into(out, row, target(settings.scan_policy));
       },
       row.target);
   if (row.kind == option_kind::url_list && row.required && from.embedded_scanner)

@@ -258,7 +258,7 @@ task<finding> examination::tiny_chunks() {
 task<outcome> examination::climb_to(std::uint64_t size) {
   auto spool = prober_.empty_spool();
   const std::function<bool(std::string_view)> sink = [&](std::string_view piece) {
-    return spool.append(piece);
+    return spool.append(piece) == proxy::spool_status::ok;
   };
   outcome seen;
   seen.reason = errc::spool_failed;

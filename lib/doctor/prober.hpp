@@ -85,7 +85,9 @@ class prober {
                  proxy::body_spool& adapted) const;
 
   // In memory up to the usual limit, the rest in a file.
-  proxy::body_spool empty_spool() { return {blocks_, settings_.spool_memory, settings_.spool_dir}; }
+  proxy::body_spool empty_spool() {
+    return {blocks_, budget_, settings_.spool_memory, settings_.spool_dir};
+  }
 
   void stop() { all_.stop(); }
   const url& scanner() const { return scanner_; }
@@ -108,6 +110,7 @@ class prober {
   config settings_;
   proxy::deadlines all_;
   proxy::block_pool blocks_;
+  proxy::spool_budget budget_{settings_.spool_total_memory, settings_.spool_total_disk};
   proxy::connector connector_;
   unsigned silences_ = 0;
 };

@@ -1,25 +1,121 @@
 #include "http/policy.hpp"
 
+#include "base/patterns.hpp"
+
 #include <algorithm>
+#include <string>
 
 namespace icapgate::http {
 
-scan_decision must_scan(const response_head& response, std::uint16_t origin_port,
-                        const std::vector<std::uint16_t>& avoid_ports) {
-  if (response.framing == body_framing::none) return scan_decision::no_body;
-  const bool avoided =
-      std::find(avoid_ports.begin(), avoid_ports.end(), origin_port) != avoid_ports.end();
-  return avoided ? scan_decision::avoid_port : scan_decision::scan;
+namespace {
+
+constexpr std::string_view digits = "0123456789";
+
+bool fulfils_method(const rule& r, const request_head& request) {
+  return r.methods.empty() || std::ranges::find(r.methods, request.method) != r.methods.end();
+}
+
+bool fulfils_path(const rule& r, const request_head& request) {
+  if (r.paths.empty()) return true;
+  const auto path = request.origin_form.substr(0, request.origin_form.find('?'));
+  return is_plain_path(path) && std::ranges::any_of(r.paths, [&](const auto& pattern) {
+           return matches_pattern(pattern, path);
+         });
+}
+
+// Without the port and the dot of the root; empty if it is no host.
+std::string_view name_of(std::string_view host) {
+  const auto bracket = host.starts_with('[') ? host.find(']') : 0;
+  if (bracket == host.npos) return {};
+  const auto colon = host.find(':', bracket);
+  if (colon != host.npos) {
+    if (host.find_first_not_of(digits, colon + 1) != host.npos) return {};
+    host = host.substr(0, colon);
+  }
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return is_host_pattern(host) && host.find('*') == host.npos ? host : std::string_view{};
+}
+
+bool fulfils_host(const rule& r, const request_head& request) {
+  if (r.hosts.empty()) return true;
+  const auto name = name_of(request.host);
+  return !name.empty() && std::ranges::any_of(r.hosts, [&](const auto& pattern) {
+    return matches_pattern_any_case(pattern, name);
+  });
+}
+
+bool fulfils_status(const rule& r, const response_head& response) {
+  constexpr unsigned largest_class = 9;
+  return r.statuses.empty() || std::ranges::any_of(r.statuses, [&](unsigned wanted) {
+           return wanted == (wanted <= largest_class ? response.status / 100 : response.status);
+         });
+}
+
+// Type and subtype without parameters; empty unless there is exactly one Content-Type.
+std::string_view media_type_of(const response_head& response) {
+  const auto is_type = [](const field& f) { return f.id == field_id::content_type; };
+  if (std::ranges::count_if(response.fields, is_type) != 1) return {};
+  auto value = std::ranges::find_if(response.fields, is_type)->value;
+  const auto type = trim(split_off(value, ";"));
+  return is_media_type(type) && type.find('*') == type.npos ? type : std::string_view{};
+}
+
+bool fulfils_media_type(const rule& r, const response_head& response) {
+  if (r.media_types.empty()) return true;
+  const auto type = media_type_of(response);
+  return !type.empty() && std::ranges::any_of(r.media_types, [&](const auto& pattern) {
+    return matches_pattern_any_case(pattern, type);
+  });
+}
+
+bool fulfils_size(const rule& r, const response_head& response) {
+  if (!r.min_size && !r.max_size) return true;
+  if (response.framing != body_framing::length) return false;
+  const auto size = response.content_length;
+  return (!r.min_size || size >= *r.min_size) && (!r.max_size || size <= *r.max_size);
+}
+
+bool fulfils(const rule& r, const request_head& request) {
+  return fulfils_method(r, request) && fulfils_path(r, request) && fulfils_host(r, request);
+}
+
+bool fulfils(const rule& r, const response_head& response) {
+  return fulfils_status(r, response) && fulfils_media_type(r, response) &&
+         fulfils_size(r, response);
+}
+
+}  // namespace
+
+chosen_policy choose_policy(const std::vector<rule>& rules, const policy& base,
+                            const request_head& request) {
+  for (const auto& r : rules)
+    if (fulfils(r, request))
+      return r.needs_response() ? chosen_policy{&base} : chosen_policy{&r.effects, &r};
+  return {&base};
+}
+
+chosen_policy choose_upgrade_policy(const std::vector<rule>& rules, const policy& base,
+                                    const request_head& request) {
+  for (const auto& r : rules)
+    if (!r.needs_response() && fulfils(r, request)) return {&r.effects, &r};
+  return {&base};
+}
+
+chosen_policy choose_policy(const std::vector<rule>& rules, const policy& base,
+                            const request_head& request, const response_head& response) {
+  for (const auto& r : rules)
+    if (fulfils(r, request) && fulfils(r, response)) return {&r.effects, &r};
+  return {&base};
 }
 
 bool is_scanner_trouble(errc reason) {
   return describe(reason).token.starts_with("icap_");
 }
 
-action decide(const result<icap::judgement>& outcome, bool debug_fallback) {
+action decide(const result<icap::judgement>& outcome, const policy& settings) {
   if (!outcome) {
-    const bool fallback = debug_fallback && is_scanner_trouble(outcome.error());
-    return fallback ? action::relay : action::fail;
+    const bool passes = settings.on_error == remedy::pass && is_scanner_trouble(outcome.error());
+    return passes ? action::relay : action::fail;
   }
   switch (outcome->kind) {
     case icap::verdict::clean:
@@ -27,8 +123,9 @@ action decide(const result<icap::judgement>& outcome, bool debug_fallback) {
     case icap::verdict::adapted:
       return action::adapt;
     case icap::verdict::blocked:
-    case icap::verdict::unscannable:
       return action::block;
+    case icap::verdict::unscannable:
+      return settings.on_unscannable == remedy::pass ? action::relay : action::block;
   }
   return action::fail;
 }

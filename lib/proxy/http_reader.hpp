@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace icapgate::proxy {
@@ -44,6 +45,9 @@ class http_reader {
   body_result try_read_body(const mutable_buffers& into);
   // The whole body was read.
   bool body_ended() const { return ended_; }
+
+  // What was received behind the head and belongs to another protocol; valid until the next call.
+  std::string_view take_rest() { return std::exchange(pending_, {}); }
 
   // Gives memory back; keeps bytes that belong to the next message.
   void finish_message();

@@ -17,6 +17,7 @@ using outcome = scanner_state::outcome;
 
 // What a scan says of the scanner's health.
 outcome outcome_of(const scan_report& report) {
+  if (report.postponed) return outcome::unrelated;
   if (report.outcome) return outcome::answered;
   const auto reason = report.outcome.error();
   if (reason == errc::icap_status_busy) return outcome::busy;
@@ -80,12 +81,13 @@ icap_client::service::service(asio::io_context& context, deadlines& all,
 
 icap_client::icap_client(asio::io_context& context, deadlines& all, block_pool& blocks,
                          const config& settings, const scanner_list& scanners,
-                         worker_metrics& metrics)
+                         worker_metrics& metrics, spool_budget& budget)
     : context_(context),
       all_(all),
       blocks_(blocks),
       settings_(settings),
       metrics_(metrics),
+      budget_(budget),
       warm_share_(warm_share(settings)) {
   for (const auto& state : scanners)
     services_.push_back(std::make_unique<service>(context, all, state, settings));
@@ -115,6 +117,7 @@ task<scan_report> icap_client::respmod(const scan_job& job, body_intake& body,
       report.outcome = errc::gateway_internal;
       co_await try_service(*at, current);
     }
+    if (report.postponed) co_return report;
     if (report.outcome || !http::is_scanner_trouble(report.outcome.error())) co_return report;
     if (report.outcome.error() == errc::icap_status_busy) current.busy.push_back(at);
   }
@@ -206,19 +209,18 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
   const auto request = request_for(at, current, fields);
   scan one(*over->socket, blocks_, current.body, current.adapted, settings_);
   auto reason = co_await one.run(request);
-  const auto& exchange = one.exchange();
-  report.icap_status = exchange.result().status;
-  if (reason == errc::complete && exchange.result().original_from)
-    reason = co_await complete_partial(current, *exchange.result().original_from);
-  const bool answered = exchange.answered();
-  const bool reusable = one.reusable();
+  report.postponed = one.postponed();
+  if (report.postponed) co_return false;
+  const bool stale = over->reused && was_closed(reason) && !one.exchange().answered();
   report.answer = one.take_answer();
+  report.icap_status = report.answer.status;
   at.state->saw_istag(report.answer.istag);
+  // What is still to be done needs the connection no more, and may take its time.
+  if (reason == errc::complete && one.reusable()) at.pool.put(std::move(over));
+  if (reason == errc::complete && report.answer.original_from)
+    reason = co_await complete_partial(current, *report.answer.original_from);
   report.outcome = icap::judge(report.answer, at.state->vendor(), current.job.status);
-  if (reason == errc::complete) {
-    if (reusable) at.pool.put(std::move(over));
-    co_return false;
-  }
+  if (reason == errc::complete) co_return false;
   // A detection stands, whatever became of the rest of the answer: neither another scanner nor the
   // fallback may deliver what this one found.
   if (is_detection(report.outcome)) {
@@ -226,7 +228,7 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
     co_return false;
   }
   report.outcome = reason;
-  co_return over->reused&& was_closed(reason) && !answered;
+  co_return stale;
 }
 
 icap::exchange_request icap_client::request_for(const service& at, const attempt& current,
@@ -258,22 +260,18 @@ icap::exchange_request icap_client::request_for(const service& at, const attempt
 task<errc> icap_client::complete_partial(attempt& current, std::uint64_t original_from) {
   auto& body = current.body;
   auto& spool = body.spool();
-  while (!body.ended()) {
-    const auto got = body.fill();
-    if (got == body_intake::status::failed) co_return body.error();
-    if (got != body_intake::status::would_block) continue;
-    body.source().expires_after(settings_.origin_limits.progress);
-    const auto ready = co_await body.source().wait_readable();
-    if (ready != io_status::ok) co_return errc::origin_body_timeout;
-  }
+  const auto taken = co_await take_whole(body, settings_, budget_);
+  if (taken != errc::complete) co_return taken;
   if (original_from > spool.size()) co_return errc::icap_answer_invalid;
+  body_spool::reader original(spool);
   while (original_from < spool.size()) {
     const_buffers views;
-    if (!spool.view(original_from, spool.size() - original_from, views))
+    if (!original.view(original_from, spool.size() - original_from, views))
       co_return errc::spool_failed;
     for (const auto& view : views)
-      if (!current.adapted.append({static_cast<const char*>(view.data()), view.size()}))
-        co_return errc::spool_failed;
+      if (current.adapted.append({static_cast<const char*>(view.data()), view.size()}) !=
+          spool_status::ok)
+        co_return explain(current.adapted.trouble());
     original_from += views.bytes();
   }
   co_return errc::complete;

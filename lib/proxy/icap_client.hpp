@@ -34,7 +34,10 @@ struct scan_report {
   result<icap::judgement> outcome = errc::gateway_internal;
   std::string scanner;  // the service that answered or failed last
   unsigned icap_status = 0;
-  icap::answer answer;   // with an outcome: what it was judged by
+  icap::answer answer;  // with an outcome: what it was judged by
+  // The body comes too slowly to hold a connection for it: there is no outcome yet. To be asked
+  // again when it is whole.
+  bool postponed = false;
   bool ignored = false;  // the scanner does not want such responses, and the settings let it
 };
 
@@ -42,7 +45,7 @@ struct scan_report {
 class icap_client {
  public:
   icap_client(asio::io_context& context, deadlines& all, block_pool& blocks, const config& settings,
-              const scanner_list& scanners, worker_metrics& metrics);
+              const scanner_list& scanners, worker_metrics& metrics, spool_budget& budget);
 
   // Scans a response: on one scanner after the other until one gives a verdict. The body stays in
   // its spool, so that each can begin anew. `adapted` holds the body of the answer afterwards.
@@ -101,6 +104,7 @@ class icap_client {
   block_pool& blocks_;
   const config& settings_;
   worker_metrics& metrics_;
+  spool_budget& budget_;
   std::vector<std::unique_ptr<service>> services_;
   std::size_t next_ = 0;
   std::deque<asio::steady_timer*> waiting_;

@@ -4,6 +4,7 @@
 #include "base/config.hpp"
 #include "base/metrics.hpp"
 #include "http/head.hpp"
+#include "http/rules.hpp"
 #include "proxy/connector.hpp"
 #include "proxy/http_reader.hpp"
 #include "proxy/pool.hpp"
@@ -55,7 +56,7 @@ class origin_exchange {
  public:
   // All outlive the exchange. The client's reader stands behind the request's head.
   origin_exchange(origin_connection& origin, http_reader& client, const http::request_head& request,
-                  const config& settings);
+                  const http::request_changes& changes, const config& settings);
 
   // complete, or a reason origin_write_*, origin_head_*, origin_upgrade_refused, client_body_*,
   // client_write_*.
@@ -80,6 +81,7 @@ class origin_exchange {
   origin_connection& origin_;
   http_reader& client_;
   const http::request_head& request_;
+  const bool upgrade_;  // 101 is an answer
   const config& settings_;
   std::string wire_;
   const_buffers outgoing_;

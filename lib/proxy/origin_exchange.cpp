@@ -11,9 +11,14 @@ constexpr unsigned max_interim_heads = 100;
 }  // namespace
 
 origin_exchange::origin_exchange(origin_connection& origin, http_reader& client,
-                                 const http::request_head& request, const config& settings)
-    : origin_(origin), client_(client), request_(request), settings_(settings) {
-  http::append_origin_request(wire_, request);
+                                 const http::request_head& request,
+                                 const http::request_changes& changes, const config& settings)
+    : origin_(origin),
+      client_(client),
+      request_(request),
+      upgrade_(changes.upgrade),
+      settings_(settings) {
+  http::append_origin_request(wire_, request, changes);
   outgoing_.push(std::string_view(wire_));
 }
 
@@ -134,8 +139,10 @@ task<errc> origin_exchange::read_heads(http::response_head& response, bool& fina
     if (status != http_reader::head_status::complete) co_return head_failure(status);
     const auto parsed = http::parse_response(origin_.reader.head(), request_.is_head(), response);
     if (parsed != errc::complete) co_return parsed;
-    if (response.status == 101) co_return errc::origin_upgrade_refused;
-    final = !response.is_interim();
+    const bool upgraded = response.status == 101;
+    if (upgraded && !(upgrade_ && http::names_websocket(response)))
+      co_return errc::origin_upgrade_refused;
+    final = upgraded || !response.is_interim();
     if (final) co_return errc::complete;
     if (++interim_heads_ > max_interim_heads) co_return errc::origin_head_too_large;
     origin_.reader.next_head();

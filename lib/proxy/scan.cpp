@@ -8,12 +8,19 @@ namespace {
 // Body bytes that are gathered before a frame is made of them, if they are there without waiting.
 constexpr std::uint64_t batch = 16 * block::size;
 
+// A body that pauses for no longer than this is not a slow one.
+constexpr milliseconds slow_grace{2'000};
+
+// Decoding can take much in and give little out: others have their turn.
+constexpr int fill_steps = 256;
+
 }  // namespace
 
 scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& adapted,
            const config& settings)
     : scanner_(scanner),
       body_(body),
+      unsent_(body.spool()),
       adapted_(adapted),
       settings_(settings),
       input_(blocks.acquire()) {}
@@ -24,14 +31,14 @@ task<errc> scan::run(const icap::exchange_request& request) {
   // What is there of the body goes out with the head, in one write.
   bool waiting = false;
   const auto filled = fill(waiting);
-  if (filled != errc::complete) co_return filled;
+  if (filled != errc::complete || postponed_) co_return filled;
   take_frame();
   for (;;) {
     auto on = blocked::nothing;
     const auto pushed = push(on);
-    if (pushed != errc::complete) co_return pushed;
+    if (pushed != errc::complete || postponed_) co_return pushed;
     const auto waited = co_await wait(on);
-    if (waited != errc::complete) co_return waited;
+    if (waited != errc::complete || postponed_) co_return waited;
     bool complete = false;
     const auto received = receive(complete);
     if (complete || received != errc::complete) co_return received;
@@ -46,7 +53,7 @@ errc scan::push(blocked& on) {
     if (machine_.sent() || machine_.awaiting_continue()) return errc::complete;
     bool waiting = false;
     const auto filled = fill(waiting);
-    if (filled != errc::complete) return filled;
+    if (filled != errc::complete || postponed_) return filled;
     if (step == turn_length) {
       on = blocked::on_scanner;
       return errc::complete;
@@ -63,9 +70,13 @@ errc scan::push(blocked& on) {
 errc scan::fill(bool& waiting) {
   // Enough for a whole preview in any case: nothing is framed before it is there.
   const auto enough = std::max<std::uint64_t>(batch, settings_.icap_limits.max_preview);
-  while (!body_.ended() && body_.spool().size() - framed_body_ < enough) {
+  for (int step = 0;
+       step < fill_steps && !body_.ended() && body_.spool().size() - framed_body_ < enough;
+       ++step) {
     const auto got = body_.fill();
     if (got == body_intake::status::failed) return body_.error();
+    postponed_ = got == body_intake::status::full;
+    if (postponed_) break;
     waiting = got == body_intake::status::would_block;
     if (waiting) break;
   }
@@ -92,7 +103,7 @@ errc scan::flush(blocked& on) {
   while (!is_flushed()) {
     const_buffers out;
     out.push(before_);
-    if (!body_.spool().view(sent_body_, frame_left_, out)) return errc::spool_failed;
+    if (!unsent_.view(sent_body_, frame_left_, out)) return errc::spool_failed;
     if (out.bytes() == before_.size() + frame_left_) out.push(after_);
     const auto written = scanner_.try_write(out);
     if (written.status == io_status::would_block) {
@@ -113,6 +124,7 @@ errc scan::flush(blocked& on) {
     sent_body_ += body;
     after_.remove_prefix(left - static_cast<std::size_t>(body));
   }
+  unsent_.release();
   return errc::complete;
 }
 
@@ -122,11 +134,20 @@ task<errc> scan::wait(blocked on) {
     // A slow origin is no fault of the scanner's: its time does not count against it.
     auto& origin = body_.source();
     const auto began = clock::now();
+    const auto longest = settings_.origin_limits.progress;
+    const auto left = patience_with_origin();
+    // Drops that come all the time push a deadline before them: it alone would never be reached.
+    postponed_ = left.count() <= 0;
+    if (postponed_) co_return errc::complete;
+    const auto patience = std::min(longest, left);
     scanner_.expires_after(milliseconds(0));
-    origin.expires_after(settings_.origin_limits.progress);
+    body_.expires_after(patience);
     co_await first_of(scanner_.readable(), origin.readable());
     started_ += clock::now() - began;
-    co_return origin.expired() ? errc::origin_body_timeout : errc::complete;
+    origin_time_ += clock::now() - began;
+    if (!origin.expired()) co_return errc::complete;
+    postponed_ = patience < longest;
+    co_return postponed_ ? errc::complete : body_.timed_out();
   }
   if (!expire_scanner_after(patience(on))) co_return errc::icap_total_timeout;
   if (on == blocked::on_scanner)
@@ -134,6 +155,15 @@ task<errc> scan::wait(blocked on) {
   else
     co_await scanner_.wait_readable();
   co_return scanner_.expired() ? timed_out(on) : errc::complete;
+}
+
+// How long a body may still let the scanner wait without falling below the rate at which it may
+// come while it holds a connection. Not above 0: it has fallen below.
+milliseconds scan::patience_with_origin() const {
+  if (settings_.spool_min_rate == 0) return milliseconds::max();
+  const milliseconds earned(body_.spool().size() * 1000 / settings_.spool_min_rate);
+  const auto used = std::chrono::duration_cast<milliseconds>(origin_time_);
+  return slow_grace + earned - used;
 }
 
 // A scanner may think longer about a larger body.
@@ -185,7 +215,7 @@ errc scan::consume(std::string_view input, bool& complete) {
       case icap::exchange::event::head:
         break;
       case icap::exchange::event::body:
-        if (!adapted_.append(data)) return errc::spool_failed;
+        if (adapted_.append(data) != spool_status::ok) return explain(adapted_.trouble());
         break;
       case icap::exchange::event::complete:
         complete = true;

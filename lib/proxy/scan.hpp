@@ -23,6 +23,10 @@ class scan {
   // Clean-up after a failure is to drop the connection.
   task<errc> run(const icap::exchange_request& request);
 
+  // run() gave up before the end, since the body comes too slowly to hold a connection for it, or
+  // there was no room for more of it. It is to be received whole before the next attempt.
+  bool postponed() const { return postponed_; }
+
   const icap::exchange& exchange() const { return machine_; }
   // Once run() is over.
   icap::answer take_answer() { return machine_.take_result(); }
@@ -41,12 +45,14 @@ class scan {
   errc receive(bool& complete);
   errc consume(std::string_view input, bool& complete);
   errc lost(io_status status) const;
+  milliseconds patience_with_origin() const;
   milliseconds patience(blocked on) const;
   bool expire_scanner_after(milliseconds time);
   errc timed_out(blocked on) const;
 
   stream& scanner_;
   body_intake& body_;
+  body_spool::reader unsent_;
   body_spool& adapted_;
   const config& settings_;
   block input_;
@@ -58,8 +64,10 @@ class scan {
   std::string_view after_;        // of the frame: what stands behind them and is unsent
   std::uint64_t sent_body_ = 0;
   std::uint64_t framed_body_ = 0;
-  bool broken_ = false;  // the scanner closed its receiving side; its answer may be there
-  bool heard_ = false;   // bytes of the answer have arrived
+  bool postponed_ = false;
+  clock::duration origin_time_{};  // spent waiting for it
+  bool broken_ = false;            // the scanner closed its receiving side; its answer may be there
+  bool heard_ = false;             // bytes of the answer have arrived
   clock::time_point started_ = clock::now();
 };
 

@@ -22,13 +22,14 @@ constexpr std::string_view canary_request =
     "GET http://icapgate.invalid/canary HTTP/1.1\r\nHost: icapgate.invalid\r\n\r\n";
 
 // Whether the text stands in the body. A body over a MiB is no page: it may hold anything.
-bool holds(body_spool& body, std::string_view text) {
+bool holds(const body_spool& body, std::string_view text) {
   constexpr std::uint64_t largest_page = 1 << 20;
   if (body.size() > largest_page) return true;
+  body_spool::reader pages(body);
   std::string all;
   while (all.size() < body.size()) {
     const_buffers views;
-    if (!body.view(all.size(), body.size() - all.size(), views)) return true;
+    if (!pages.view(all.size(), body.size() - all.size(), views)) return true;
     for (const auto& v : views) all.append(static_cast<const char*>(v.data()), v.size());
   }
   return all.find(text) != all.npos;
@@ -46,8 +47,8 @@ std::chrono::seconds to_seconds(milliseconds time) {
 }  // namespace
 
 scanner_watch::scanner_watch(asio::io_context& context, const config& settings,
-                             const scanner_list& scanners)
-    : context_(context), settings_(settings), all_(context, [] {}) {
+                             const scanner_list& scanners, spool_budget& budget)
+    : context_(context), settings_(settings), all_(context, [] {}), budget_(budget) {
   for (const auto& state : scanners)
     patients_.push_back(std::make_unique<patient>(patient{
         state,
@@ -92,7 +93,7 @@ task<void> scanner_watch::refresh_options(patient& one) {
   request.uri = one.state->request_uri();
   request.host = one.state->host();
   request.has_body = false;
-  body_spool none(blocks_, settings_.spool_memory, settings_.spool_dir);
+  auto none = new_spool();
   icap::answer answer;
   auto reason = co_await exchange(one, request, none, none, answer);
   if (reason == errc::complete) {
@@ -140,8 +141,8 @@ task<void> scanner_watch::send_canary(patient& one) {
 }
 
 task<result<scanner_watch::probed>> scanner_watch::probe(patient& one, std::string_view body) {
-  body_spool spool(blocks_, settings_.spool_memory, settings_.spool_dir);
-  spool.append(body);
+  auto spool = new_spool();
+  if (spool.append(body) != spool_status::ok) co_return errc::spool_failed;
   const auto response = canary_response(body.size());
   const auto options = one.state->options();
   icap::exchange_request request;
@@ -155,7 +156,7 @@ task<result<scanner_watch::probed>> scanner_watch::probe(patient& one, std::stri
   if (options->preview && one.state->vendor().preview)
     request.preview = std::min(*options->preview, settings_.icap_limits.max_preview);
   icap::answer answer;
-  body_spool adapted(blocks_, settings_.spool_memory, settings_.spool_dir);
+  auto adapted = new_spool();
   const auto reason = co_await exchange(one, request, spool, adapted, answer);
   if (reason != errc::complete) co_return reason;
   one.state->saw_istag(answer.istag);

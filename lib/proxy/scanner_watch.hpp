@@ -20,7 +20,8 @@ namespace icapgate::proxy {
 // One thread only: that of `context`.
 class scanner_watch {
  public:
-  scanner_watch(asio::io_context& context, const config& settings, const scanner_list& scanners);
+  scanner_watch(asio::io_context& context, const config& settings, const scanner_list& scanners,
+                spool_budget& budget);
 
   void start();
   // Ends all exchanges; the loop runs out of this one's work.
@@ -46,6 +47,7 @@ class scanner_watch {
   task<void> refresh_options(patient& one);
   task<void> send_canary(patient& one);
   task<result<probed>> probe(patient& one, std::string_view body);
+  body_spool new_spool() { return {blocks_, budget_, settings_.spool_memory, settings_.spool_dir}; }
   task<errc> exchange(patient& one, const icap::exchange_request& request, body_spool& body,
                       body_spool& adapted, icap::answer& out);
   void tell(patient& one, bool detects, std::string_view why);
@@ -53,6 +55,7 @@ class scanner_watch {
   asio::io_context& context_;
   const config& settings_;
   deadlines all_;
+  spool_budget& budget_;
   block_pool blocks_;
   std::vector<std::unique_ptr<patient>> patients_;
   bool stopping_ = false;

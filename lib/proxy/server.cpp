@@ -62,6 +62,11 @@ void listen(tcp::acceptor& acceptor, const endpoint& at) {
   if (ec) cannot("listen on", at, ec);
 }
 
+spool_metrics look_at(const spool_budget& budget) {
+  return {budget.memory_used(), budget.memory_limit(), budget.disk_used(),
+          budget.disk_limit(),  budget.waits(),        budget.refusals()};
+}
+
 endpoint to_endpoint(const tcp::endpoint& address) {
   return {address.address().to_string(), address.port()};
 }
@@ -95,6 +100,7 @@ class server::impl {
   asio::io_context context_{1};  // signals, the admin listener, the drain's end
   asio::signal_set signals_{context_};
   asio::steady_timer drain_end_{context_};
+  spool_budget budget_;
   scanner_list scanners_;
   std::unique_ptr<scanner_watch> watch_;
   std::vector<std::unique_ptr<worker_metrics>> metrics_;
@@ -105,10 +111,13 @@ class server::impl {
 };
 
 server::impl::impl(const config& settings, access_log& log)
-    : settings_(settings), log_(log), scanners_(make_scanners(settings)) {
+    : settings_(settings),
+      log_(log),
+      budget_(settings.spool_total_memory, settings.spool_total_disk),
+      scanners_(make_scanners(settings)) {
   open_workers();
   open_admin();
-  watch_ = std::make_unique<scanner_watch>(context_, settings_, scanners_);
+  watch_ = std::make_unique<scanner_watch>(context_, settings_, scanners_, budget_);
 }
 
 void server::impl::open_workers() {
@@ -124,9 +133,9 @@ void server::impl::open_workers() {
   for (unsigned i = 0; i < count; ++i) {
     auto acceptor = i == 0 ? std::move(first) : bind(context_, settings_.listen, address_, true);
     listen(acceptor, settings_.listen);
-    metrics_.push_back(std::make_unique<worker_metrics>());
+    metrics_.push_back(std::make_unique<worker_metrics>(settings_.rules.size()));
     workers_.push_back(std::make_unique<worker>(settings_, log_, scanners_, *metrics_.back(),
-                                                acceptor.release(), address_.protocol()));
+                                                budget_, acceptor.release(), address_.protocol()));
   }
 }
 
@@ -138,7 +147,7 @@ void server::impl::open_admin() {
   source.metrics = [this] {
     std::vector<scanner_metrics> scanners;
     for (const auto& one : scanners_) scanners.push_back(one->look(clock::now()));
-    return exposition(metrics_, scanners, log_.lost());
+    return exposition({metrics_, scanners, settings_.rules, look_at(budget_), log_.lost()});
   };
   source.status = [this] {
     std::vector<scanner_status> scanners;
@@ -221,7 +230,8 @@ bool server::impl::live() const {
 // itself for /livez: a new process could do no better.
 bool server::impl::ready() const {
   if (draining_) return false;
-  if (settings_.debug_fallback) return true;
+  const auto& policy = settings_.scan_policy;
+  if (policy.on_error == remedy::pass || policy.mode != scan_mode::enforce) return true;
   return std::any_of(scanners_.begin(), scanners_.end(),
                      [](const auto& one) { return !one->is_shut(clock::now()); });
 }

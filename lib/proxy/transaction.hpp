@@ -3,13 +3,17 @@
 
 #include "http/pages.hpp"
 #include "http/policy.hpp"
+#include "http/range.hpp"
 #include "http/rules.hpp"
-#include "proxy/body_intake.hpp"
+#include "proxy/client_writer.hpp"
+#include "proxy/inspection.hpp"
 #include "proxy/worker.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
 namespace icapgate::proxy {
 
@@ -24,35 +28,64 @@ class transaction {
   task<errc> run();
 
   // The client's connection may carry another request.
-  bool keep_alive() const { return keep_alive_; }
+  bool keep_alive() const { return keep_alive_ && !to_client_.is_cut(); }
 
-  // One line in the access log and the counters. Call once, after run().
+  // One line in the access log and the counters. Call once, after run(). In monitor mode the line
+  // is written when the scan is over.
   void account(errc reason);
 
  private:
+  // What is done with a response, once its head is known.
+  enum class course {
+    relay,    // unscanned
+    monitor,  // at once, and a copy is scanned
+    scan,
+    doubt,  // the head tells that it can't be judged
+    tunnel,
+  };
+
   // --- the steps, in the order of the story
+  errc prepare();
   task<errc> fetch();
   task<errc> fetch_once(bool fresh, bool& stale);
+  course choose(errc& doubt);
   task<void> scan();
-  task<errc> relay();
-  task<errc> send_adapted();
-  task<errc> send_blocked();
-  task<errc> fail(errc reason);
 
   // --- and what they need
-  bool may_keep_alive() const;
-  void examine_answer();
-  void count_scan();
-  task<errc> send_scanner_response(bool no_store);
-  task<errc> send_head_and_spool(const http::response_head& head, http::client_response to,
-                                 body_spool& body);
-  task<errc> send_file(body_spool& body);
-  task<errc> send_rest(bool chunked);
-  task<errc> give_turn();
-  task<errc> write(const_buffers out);
-  task<errc> send_page(const http::page& content);
+  bool may_upgrade();
+  errc prepare_range();
+  void prepare_encoding();
+  bool is_avoided() const;
+  unscanned reason_to_skip() const;
+  errc find_doubt();
+  void begin_inspection();
+  task<void> trickle(asio::steady_timer& pause, const bool& judged);
+  void count_rule();
+  void leave_unscanned(unscanned why);
+
+  // --- the endings (transaction_endings.cpp)
+  task<errc> relay();
+  task<errc> relay_judged();
+  task<errc> relay_ranges(const http::range_plan& plan);
+  task<errc> relay_and_copy();
+  task<errc> send_adapted();
+  task<errc> send_blocked();
+  task<errc> settle(errc doubt);
+  task<errc> fail(errc reason);
+  errc cut_late();
+  task<errc> open_tunnel();
+
+  // --- and what they need
+  task<errc> send_scanner_response(http::response_author author);
+  task<errc> send_rest();
+  task<errc> send_piece(const const_buffers& bytes);
+  task<errc> wait_for_origin();
+  task<errc> send_page(http::page content);
+  void begin_relay();
+  void send_head(const http::response_head& head, http::client_response to);
   http::outgoing_body relayed_framing() const;
-  errc cut(errc reason);
+  bool may_keep_alive() const;
+  bool serves_ranges() const;
   void give_origin_back();
 
   worker_resources& resources_;
@@ -63,25 +96,24 @@ class transaction {
   const std::chrono::system_clock::time_point began_at_ = std::chrono::system_clock::now();
   const clock::time_point began_ = clock::now();
 
+  http::chosen_policy policy_;  // by the request, and then by the response as well
+  http::request_changes changes_;
+  range_mode range_ = range_mode::strip;  // of the request's policy; where changes_.whole
   std::unique_ptr<origin_connection> origin_;
   bool origin_reusable_ = false;
   http::response_head response_;
-  body_spool body_;
-  body_spool adapted_;
-  std::optional<body_intake> intake_;
-  scan_report report_;
-  http::response_head scanner_response_;  // of report_.answer
-  bool scanner_response_usable_ = false;
+  std::vector<content_coding> codings_;     // of the body, to be taken off for the scanner
+  std::unique_ptr<inspection> inspection_;  // none: the response is not scanned
+  client_writer to_client_;
 
   // --- what the access line tells
-  access_verdict verdict_ = access_verdict::none;
-  bool fallback_ = false;
+  access_verdict verdict_ = access_verdict::none;  // where there is no inspection
+  unscanned unscanned_ = unscanned::no;
   bool keep_alive_ = false;
-  unsigned status_ = 0;  // sent to the client; 0: nothing yet
   std::uint64_t received_ = 0;
-  std::uint64_t sent_ = 0;
+  std::uint64_t trickled_ = 0;  // body bytes that were delivered before the verdict
+  std::uint64_t tunneled_ = 0;
   clock::duration origin_time_{};
-  clock::duration scan_time_{};
 };
 
 }  // namespace icapgate::proxy

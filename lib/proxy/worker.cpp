@@ -8,6 +8,8 @@
 
 #include <array>
 #include <charconv>
+#include <cinttypes>
+#include <cstdio>
 #include <random>
 
 namespace icapgate::proxy {
@@ -25,6 +27,14 @@ std::int64_t nanoseconds(clock::time_point at) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
 }
 
+void report(const std::exception_ptr& failure) {
+  try {
+    if (failure) std::rethrow_exception(failure);
+  } catch (const std::exception& e) {
+    log::error("a session ended by an unexpected failure: ", e.what());
+  }
+}
+
 task<void> run_session(std::unique_ptr<session> one) {
   co_await one->run();
   one.reset();  // out of the worker's list before the worker looks whether it is idle
@@ -34,14 +44,17 @@ task<void> run_session(std::unique_ptr<session> one) {
 
 worker_resources::worker_resources(const config& its_settings, access_log& its_log,
                                    const scanner_list& all_scanners, worker_metrics& its_metrics,
-                                   std::function<void()> on_tick)
+                                   spool_budget& its_budget, std::function<void()> on_tick,
+                                   std::function<void(task<void>)> spawn)
     : settings(its_settings),
       log(its_log),
       metrics(its_metrics),
+      budget(its_budget),
       all_deadlines(context, std::move(on_tick)),
       origin(context, all_deadlines, blocks, settings, metrics),
-      scanners(context, all_deadlines, blocks, settings, all_scanners, metrics),
-      next_id_(random_number()) {}
+      scanners(context, all_deadlines, blocks, settings, all_scanners, metrics, budget),
+      next_id_(random_number()),
+      spawn_(std::move(spawn)) {}
 
 // Unique, not secret: 16 hexadecimal digits.
 std::string worker_resources::next_request_id() {
@@ -51,6 +64,16 @@ std::string worker_resources::next_request_id() {
   const auto end = std::to_chars(text.data(), text.data() + text.size(), next_id_++, 16).ptr;
   std::copy_backward(text.data(), end, digits.data() + digits.size());
   return {digits.data(), digits.size()};
+}
+
+std::string worker_resources::random_token() {
+  std::string token;
+  for (int half = 0; half < 2; ++half) {
+    std::array<char, 17> digits;
+    std::snprintf(digits.data(), digits.size(), "%016" PRIx64, random_number());
+    token += digits.data();
+  }
+  return token;
 }
 
 void worker_resources::account(const access_record& record, errc reason) {
@@ -64,8 +87,11 @@ void worker_resources::account(const access_record& record, errc reason) {
 }
 
 worker::worker(const config& settings, access_log& log, const scanner_list& all_scanners,
-               worker_metrics& metrics, int listening, const asio::ip::tcp& protocol)
-    : resources_(settings, log, all_scanners, metrics, [this] { on_tick(); }),
+               worker_metrics& metrics, spool_budget& budget, int listening,
+               const asio::ip::tcp& protocol)
+    : resources_(
+          settings, log, all_scanners, metrics, budget, [this] { on_tick(); },
+          [this](task<void> work) { spawn(std::move(work)); }),
       acceptor_(resources_.context, protocol, listening) {}
 
 worker::~worker() = default;
@@ -103,14 +129,19 @@ void worker::serve(asio::ip::tcp::socket client, const asio::ip::tcp::endpoint& 
                  [this](const std::exception_ptr& failure) { ended(failure); });
 }
 
+void worker::spawn(task<void> work) {
+  ++background_;
+  asio::co_spawn(resources_.context, std::move(work), [this](const std::exception_ptr& failure) {
+    --background_;
+    report(failure);
+    stop_when_idle();
+  });
+}
+
 // The one place where an unexpected failure of a session ends: it costs that session alone.
 void worker::ended(const std::exception_ptr& failure) {
   resources_.metrics.clients_open.subtract();
-  try {
-    if (failure) std::rethrow_exception(failure);
-  } catch (const std::exception& e) {
-    log::error("a session ended by an unexpected failure: ", e.what());
-  }
+  report(failure);
   stop_when_idle();
 }
 
@@ -139,7 +170,7 @@ void worker::expire_all() {
 
 // The loop runs out of work and returns.
 void worker::stop_when_idle() {
-  if (!resources_.draining || !sessions_.empty()) return;
+  if (!resources_.draining || !sessions_.empty() || background_ != 0) return;
   resources_.all_deadlines.stop();
   resources_.metrics.heartbeat.store(0, std::memory_order_relaxed);  // at rest, not dead
   resources_.origin.clear();

@@ -1,11 +1,12 @@
 // One thread with all that it needs: event loop, listener, pools, counters. Nothing is shared
-// between workers but the settings, the access log and the limit of exchanges.
+// between workers but the settings, the access log, the limit of exchanges and the spools' budget.
 #pragma once
 
 #include "base/config.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "proxy/block_pool.hpp"
+#include "proxy/body_spool.hpp"
 #include "proxy/deadline.hpp"
 #include "proxy/icap_client.hpp"
 #include "proxy/origin_client.hpp"
@@ -22,15 +23,23 @@ namespace icapgate::proxy {
 // What sessions and transactions of a worker use. Lives as long as the worker.
 struct worker_resources {
   worker_resources(const config& settings, access_log& log, const scanner_list& all_scanners,
-                   worker_metrics& metrics, std::function<void()> on_tick);
+                   worker_metrics& metrics, spool_budget& budget, std::function<void()> on_tick,
+                   std::function<void(task<void>)> spawn);
 
+  body_spool new_spool() { return {blocks, budget, settings.spool_memory, settings.spool_dir}; }
   std::string next_request_id();
+  // 32 hexadecimal digits that nobody can guess.
+  static std::string random_token();
+  // Work that no session waits for. The worker ends after it.
+  void spawn(task<void> work) { spawn_(std::move(work)); }
+  std::size_t monitored = 0;  // scans under way that nobody waits for
   // The access line and the counters of one transaction, or of one refused request.
   void account(const access_record& record, errc reason);
 
   const config& settings;
   access_log& log;
   worker_metrics& metrics;
+  spool_budget& budget;  // of the whole process
   asio::io_context context{1};
   deadlines all_deadlines;
   block_pool blocks;
@@ -40,6 +49,7 @@ struct worker_resources {
 
  private:
   std::uint64_t next_id_;
+  std::function<void(task<void>)> spawn_;
 };
 
 class session;
@@ -48,7 +58,8 @@ class worker {
  public:
   // `listening` is a bound, listening socket; the worker takes it over.
   worker(const config& settings, access_log& log, const scanner_list& all_scanners,
-         worker_metrics& metrics, int listening, const asio::ip::tcp& protocol);
+         worker_metrics& metrics, spool_budget& budget, int listening,
+         const asio::ip::tcp& protocol);
   ~worker();
 
   // Serves until drained. On the worker's thread.
@@ -69,6 +80,7 @@ class worker {
   task<void> accept();
   void serve(asio::ip::tcp::socket client, const asio::ip::tcp::endpoint& from);
   void ended(const std::exception_ptr& failure);
+  void spawn(task<void> work);
   void on_tick();
   void begin_drain();
   void stop_when_idle();
@@ -76,6 +88,7 @@ class worker {
   worker_resources resources_;
   asio::ip::tcp::acceptor acceptor_;
   session_list sessions_;
+  std::size_t background_ = 0;  // pieces of work that no session waits for
 };
 
 }  // namespace icapgate::proxy

@@ -110,7 +110,7 @@ TEST_CASE("concurrency: a scan that waits holds up nobody else") {
 TEST_CASE("concurrency: an early answer to a large body is not kept waiting by the rest of it") {
   happening delivered;
   stage on;
-  on.origin.when("/large", {.body = noise(20'000'000)});
+  on.origin.when("/large", {.body = noise(20'000'000), .form = framing::chunked});
   on.scanner.play([&](exchange& with) {
     with.next();
     with.answer(block_page());

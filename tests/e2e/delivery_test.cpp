@@ -146,9 +146,9 @@ TEST_CASE("delivery: every status with a body is scanned") {
   stage on;
   auto client = on.client();
   for (const std::string status :
-       {"200 OK", "201 Created", "203 Non-Authoritative", "206 Partial Content", "301 Moved",
-        "400 Bad Request", "401 Unauthorized", "404 Not Found", "416 Range Not Satisfiable",
-        "418 I'm a teapot", "500 Oh No", "503 Away", "599 Unheard Of"}) {
+       {"200 OK", "201 Created", "203 Non-Authoritative", "301 Moved", "400 Bad Request",
+        "401 Unauthorized", "404 Not Found", "416 Range Not Satisfiable", "418 I'm a teapot",
+        "500 Oh No", "503 Away", "599 Unheard Of"}) {
     const auto target = "/" + status.substr(0, 3);
     INFO(status);
     on.origin.when(target, {.status = status, .body = "page of " + status});

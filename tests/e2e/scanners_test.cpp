@@ -578,6 +578,8 @@ TEST_CASE("scanners: one that stops reading ends by timeout, and 200 MB do not p
   happening over;
   auto settings = impatient();
   settings.env["ASAN_OPTIONS"] = "quarantine_size_mb=1";
+  settings.env[setting::max_scan_size] = "0";
+  settings.env[setting::spool_first_above] = "0";
   stage on(settings);
   const auto block = noise(mebibyte);
   on.origin.when("/small", {.body = block});

@@ -81,6 +81,9 @@ std::string file_problem(std::string_view text) {
 // A value that is good for the row and not its default.
 std::string other_value(const option& row) {
   if (row.key == "policy.spool.dir") return "/";
+  if (row.key == "policy.spool.total_memory") return "2MiB";
+  if (row.key == "policy.block_page.status") return "451";
+  if (row.key == "policy.block_page.template") return __FILE__;
   switch (row.kind) {
     case option_kind::endpoint:
       return "127.0.0.1:1";
@@ -107,8 +110,9 @@ std::string other_value(const option& row) {
     }
     case option_kind::path:
       return "/other";
+    default:
+      return {};  // of rules, which are in the file only
   }
-  return {};
 }
 
 std::string as_toml(const option& row, const std::string& value) {
@@ -131,7 +135,8 @@ void check_only(const option& row, const std::string& value, const settings& loa
   CHECK(show(row, loaded.values) == std::vector{value});
   const settings base = load(enough);
   for (const auto& other : options()) {
-    const bool needed = other.key == "scanner.*.servers" && row.key == "embedded.sha256";
+    const bool needed = (other.key == "scanner.*.servers" && row.key == "embedded.sha256") ||
+                        (other.key == "policy.on_error" && row.key == "policy.debug_fallback");
     if (&other == &row || needed) continue;
     INFO(other.key);
     CHECK(show(other, loaded.values) == show(other, base.values));
@@ -209,12 +214,17 @@ drain_timeout = "1s"
 avoid_port = [83, 84]
 debug_fallback = true
 max_head = "5KiB"
-spool = { memory = "6KiB", dir = "/" }
+spool = { memory = "6KiB", dir = "/", total_memory = "22MiB", total_disk = "23MiB", wait = "24s", first_above = "25MiB", min_rate = "26KiB" }
+max_scan_size = "7MiB"
+trickle = { delay = "27s", rate = "28KiB" }
+max_ratio = 29
+max_body_time = "30s"
+block_page = { status = 431 }
 [log]
 access = { to = "off" }
 level = "warn"
 [client]
-timeout = { head = "7s", idle = "8s" }
+timeout = { head = "7s", idle = "8s", stream = "31s" }
 keep_alive = "9s"
 [origin]
 timeout = { connect = "10s", first_byte = "11s", idle = "12s" }
@@ -237,10 +247,22 @@ queue = { wait = "21s" }
   CHECK(v.max_head == 5 * 1024);
   CHECK(v.spool_memory == 6 * 1024);
   CHECK(v.spool_dir == "/");
+  CHECK(v.spool_total_memory == 22 << 20);
+  CHECK(v.spool_total_disk == 23 << 20);
+  CHECK(v.spool_wait == 24s);
+  CHECK(v.spool_first_above == 25 << 20);
+  CHECK(v.spool_min_rate == 26 * 1024);
+  CHECK(v.scan_policy.max_scan_size == 7 << 20);
+  CHECK(v.scan_policy.trickle_delay == 27s);
+  CHECK(v.scan_policy.trickle_rate == 28 * 1024);
+  CHECK(v.scan_policy.max_ratio == 29);
+  CHECK(v.scan_policy.max_body_time == 30s);
+  CHECK(v.scan_policy.block_status == 431);
   CHECK(v.access_log == "off");
   CHECK(v.log_level == "warn");
   CHECK(v.client.header == 7s);
   CHECK(v.client.progress == 8s);
+  CHECK(v.client.stream == 31s);
   CHECK(v.client.idle == 9s);
   CHECK(v.origin_limits.connect == 10s);
   CHECK(v.origin_limits.first_byte == 11s);
@@ -453,22 +475,49 @@ TEST_CASE("the sample file has every key, at its default") {
   std::string why;
   const auto text = read_whole_file(path.string(), 65536, why);
   REQUIRE(text);
-  std::vector<raw_setting> found;
+  raw_settings found;
   std::vector<std::string> problems;
   REQUIRE(read_settings_text(*text, "sample", found, problems));
   for (const auto& row : options()) {
     if (row.key.empty()) continue;
     INFO(row.key);
-    CHECK(std::ranges::count(found, &row, &raw_setting::row) == 1);
+    CHECK(std::ranges::count(found.once, &row, &raw_setting::row) == 1);
     if (!row.required) CHECK(show(row, loaded.values) == show(row, config{}));
+  }
+  CHECK(loaded.values.rules.empty());
+}
+
+TEST_CASE("the sample file's examples work, and have every key that only rules have") {
+  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../conf/icapgate.toml";
+  std::ifstream file(path);
+  std::string text;
+  for (std::string line; std::getline(file, line); text += line + '\n')
+    if (line.size() > 1 && line[0] == '#' && line[1] != ' ') line.erase(0, 1);
+  const folder here;
+  const auto loaded = load({}, {{"--config", {here.file("examples.toml", text)}}});
+  CHECK(all_problems(loaded).empty());
+  CHECK(loaded.warnings.empty());
+  CHECK(loaded.values.rules.size() == 3);
+  raw_settings found;
+  std::vector<std::string> problems;
+  REQUIRE(read_settings_text(text, "examples", found, problems));
+  std::vector<const option*> used;
+  for (const auto& rule : found.rules)
+    for (const auto& s : rule.settings) used.push_back(s.row);
+  for (const auto& row : rule_options()) {
+    INFO(row.key);
+    const auto name = row.key.substr(std::string_view("policy.rule[].").size());
+    const bool is_base_key = find_option_by_key(split_key("policy." + std::string(name)));
+    CHECK((is_base_key || std::ranges::count(used, &row) > 0));
   }
 }
 
 TEST_CASE("no file crashes the reader, whatever it holds") {
   const std::string good =
       "[policy]\navoid_port=[1,2]\nspool={memory=\"1MiB\"}\n[[route]]\n"
-      "origin=\"http://a\"\n[scanner.x]\ntimeout.total=\"1s\"\n";
-  std::vector<raw_setting> found;
+      "origin=\"http://a\"\n[scanner.x]\ntimeout.total=\"1s\"\n[[policy.rule]]\n"
+      "reason=\"r\"\nstatus=[4,\"5xx\"]\ntrickle={rate=1}\n";
+  raw_settings found;
   std::vector<std::string> problems;
   for (std::size_t i = 0; i < good.size(); ++i) {
     read_settings_text(good.substr(0, i), "cut", found, problems);

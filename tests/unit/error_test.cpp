@@ -28,12 +28,13 @@ TEST_CASE("error: the token is the enumerator's name") {
   CHECK(describe(errc::gateway_internal).token == "gateway_internal");
 }
 
-TEST_CASE("error: only a delivered response is no error") {
+TEST_CASE("error: only a delivered response and a verdict are no errors") {
   for (std::size_t i = 0; i < end_reason_count(); ++i) {
     const end_reason& row = describe(static_cast<errc>(i));
     CAPTURE(std::string(row.token));
-    const bool delivered = row.code == errc::complete || row.code == errc::blocked;
-    CHECK(row.is_error == !delivered);
+    const bool meant =
+        row.code == errc::complete || row.code == errc::blocked || row.code == errc::blocked_late;
+    CHECK(row.is_error == !meant);
   }
 }
 
@@ -53,6 +54,11 @@ TEST_CASE("error: the client's status follows the peer that failed") {
   CHECK(describe(errc::client_head_too_large).status == 431);
   CHECK(describe(errc::client_version_unsupported).status == 505);
   CHECK(describe(errc::spool_failed).status == 503);
+  CHECK(describe(errc::spool_full).status == 503);
+  CHECK(describe(errc::policy_oversize).status == 403);
+  CHECK(describe(errc::policy_unscannable).status == 403);
+  CHECK(describe(errc::policy_range_refused).status == 416);
+  CHECK(describe(errc::policy_upgrade_refused).status == 501);
   CHECK(describe(errc::gateway_internal).status == 500);
 }
 

@@ -36,6 +36,26 @@ std::string origin_request(const std::string& text) {
   return wire;
 }
 
+std::string changed_request(const std::string& fields, const http::request_changes& changes) {
+  const request r("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n");
+  std::string wire;
+  http::append_origin_request(wire, r.head, changes);
+  const std::string before = "GET / HTTP/1.1\r\nHost: a\r\n", behind = "Via: 1.1 icapgate\r\n\r\n";
+  REQUIRE(wire.starts_with(before));
+  REQUIRE(wire.ends_with(behind));
+  return wire.substr(before.size(), wire.size() - before.size() - behind.size());
+}
+
+// The Accept-Encoding that the origin gets.
+std::string decodable(const std::string& list) {
+  http::request_changes changes;
+  changes.accept_encoding = http::request_changes::codings::decodable;
+  const auto fields = changed_request("Accept-Encoding: " + list + "\r\n", changes);
+  const std::string name = "Accept-Encoding: ";
+  REQUIRE(fields.starts_with(name));
+  return fields.substr(name.size(), fields.size() - name.size() - 2);
+}
+
 std::string scanner_request(const std::string& text) {
   const request r(text);
   std::string wire;
@@ -56,6 +76,40 @@ std::string client_response(const std::string& text, const http::client_response
   http::append_client_response(wire, r.head, to);
   return wire;
 }
+
+const std::string ok = "HTTP/1.1 200 OK\r\n";
+
+// What the client gets of a scanner's head with these fields, made from an origin's with those;
+// without the status line and the last empty one.
+std::string made(http::client_response to, const std::string& scanner, const std::string& origin) {
+  const response from(ok + origin + "\r\n");
+  to.origin = &from.head;
+  const auto wire = client_response(ok + scanner + "\r\n", to);
+  REQUIRE(wire.starts_with(ok));
+  return wire.substr(ok.size(), wire.size() - ok.size() - 2);
+}
+
+std::string adapted(const std::string& scanner, const std::string& origin) {
+  http::client_response to;
+  to.author = http::response_author::adapted;
+  return made(to, scanner, origin);
+}
+
+std::string page(const std::string& scanner, const std::string& origin) {
+  http::client_response to;
+  to.author = http::response_author::page;
+  const auto fields = made(to, scanner, origin);
+  const std::string own = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+  REQUIRE(fields.ends_with(own));
+  return fields.substr(0, fields.size() - own.size());
+}
+
+const std::string sums =
+    "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==\r\nDigest: sha-256=a\r\nContent-Digest: sha-256=:a=:\r\n"
+    "Repr-Digest: sha-256=:a=:\r\n";
+const std::string other_sums =
+    "Content-MD5: OTHER2Y8AsgTpgAmY7PhCg==\r\nDigest: sha-256=b\r\ncontent-digest: sha-256=:b=:\r\n"
+    "REPR-DIGEST: sha-256=:b=:\r\n";
 
 const std::string hop_by_hop_fields =
     "Connection: close, X-Gone ,, keep-alive\r\nKeep-Alive: timeout=5\r\nx-gone: 1\r\n"
@@ -171,7 +225,7 @@ TEST_CASE(
 TEST_CASE("rules: the client's response has the length that its body will have") {
   const std::string length = "Content-Length: 7\r\n", field = "Set-Cookie: a\r\nset-cookie: b\r\n";
   const std::string chunked = "Transfer-Encoding: chunked\r\n";
-  const std::string ok = "HTTP/1.1 200 OK\r\n", end = "\r\n";
+  const std::string end = "\r\n";
   struct row {
     std::string text;
     http::outgoing_body body;
@@ -278,4 +332,211 @@ TEST_CASE("rules: no byte put anywhere into a head makes a line that was not the
               std::count(wire.begin(), wire.end(), '\n'));
     }
   }
+}
+
+TEST_CASE("rules: an origin that must send the whole is not asked for a part") {
+  const std::string fields =
+      "range: bytes=0-1\r\nA: 1\r\nIf-Range: \"x\"\r\nRange: bytes=5-\r\nrequest-range: "
+      "bytes=0-1\r\n";
+  http::request_changes changes;
+  CHECK(changed_request(fields, changes) == fields);
+  changes.whole = true;
+  CHECK(changed_request(fields, changes) == "A: 1\r\n");
+}
+
+TEST_CASE("rules: an origin is asked for no coding, whatever the client would take") {
+  http::request_changes changes;
+  const std::string fields = "Accept-Encoding: gzip\r\nA: 1\r\naccept-encoding: br\r\n";
+  CHECK(changed_request(fields, changes) == fields);
+  changes.accept_encoding = http::request_changes::codings::identity;
+  CHECK(changed_request(fields, changes) == "A: 1\r\nAccept-Encoding: identity\r\n");
+  CHECK(changed_request("", changes) == "Accept-Encoding: identity\r\n");
+}
+
+TEST_CASE("rules: an origin is asked for the client's codings that can be decoded") {
+  CHECK(decodable("gzip, deflate, br, zstd, identity") == "gzip, deflate, br, zstd, identity");
+  CHECK(decodable("compress, BR;q=0.5,x-gzip;q=0.25, dcb") == "br;q=0.5, gzip;q=0.25");
+  CHECK(decodable("gzip;q=1.000, zstd;q=0.001, br;q=0.120") == "gzip, zstd;q=0.001, br;q=0.12");
+  CHECK(decodable("gzip;q=0, identity; Q=0.9") == "gzip;q=0, identity;q=0.9");
+  CHECK(decodable("br, br;q=0.1, gzip, x-gzip") == "br, gzip");
+  CHECK(decodable("gzip;q=2, br") == "br");
+  // "*" would let in any coding; as a refusal it may stay.
+  CHECK(decodable("*") == "identity");
+  CHECK(decodable("gzip, *;q=0.5") == "gzip");
+  CHECK(decodable("gzip, *;q=0") == "gzip, *;q=0");
+  CHECK(decodable("") == "identity");
+  CHECK(decodable("compress, ;;;, \"gzip\"") == "identity");
+  http::request_changes changes;
+  changes.accept_encoding = http::request_changes::codings::decodable;
+  CHECK(changed_request("", changes) == "Accept-Encoding: identity\r\n");
+  CHECK(changed_request("Accept-Encoding: gzip\r\naccept-encoding: zstd\r\n", changes) ==
+        "Accept-Encoding: gzip, zstd\r\n");
+}
+
+TEST_CASE("rules: an upgrade goes on where it is allowed and properly asked for") {
+  http::request_changes allowed;
+  allowed.upgrade = true;
+  const std::string asks = "Connection: keep-alive, UPGRADE, X-Gone\r\nX-Gone: 1\r\n";
+  const std::string protocol = "Upgrade: websocket\r\nSec-WebSocket-Key: k\r\n";
+  CHECK(changed_request(asks + protocol, {}) == "Sec-WebSocket-Key: k\r\n");
+  CHECK(changed_request(asks + protocol, allowed) ==
+        "Sec-WebSocket-Key: k\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+  CHECK(changed_request(protocol, allowed) == "Sec-WebSocket-Key: k\r\n");
+  CHECK(changed_request("Connection: upgrade\r\n", allowed).empty());
+}
+
+TEST_CASE("rules: who wants an upgrade says so in two fields of a request of version 1.1") {
+  const auto wants = [](const std::string& version, const std::string& fields) {
+    const request r("GET / HTTP/" + version + "\r\nHost: a\r\n" + fields + "\r\n");
+    return http::wants_upgrade(r.head);
+  };
+  const std::string connection = "Connection: upgrade\r\n", upgrade = "Upgrade: websocket\r\n";
+  CHECK(wants("1.1", upgrade + connection));
+  CHECK_FALSE(wants("1.1", upgrade));
+  CHECK_FALSE(wants("1.1", connection));
+  CHECK_FALSE(wants("1.1", upgrade + "Connection: upgrades\r\n"));
+  CHECK_FALSE(wants("1.0", upgrade + connection));
+}
+
+TEST_CASE("rules: a switch of protocols is told to the client where there will be a tunnel") {
+  const std::string begin = "HTTP/1.1 101 Switching Protocols\r\n";
+  const auto text = begin + "Upgrade: websocket\r\nConnection: Upgrade, x\r\nX: 1\r\nA: 1\r\n\r\n";
+  http::client_response to;
+  CHECK(client_response(text, to) == begin + "A: 1\r\n\r\n");
+  to.upgraded = true;
+  CHECK(client_response(text, to) ==
+        begin + "A: 1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+  to.body = {kind::length, 5};
+  CHECK(client_response(text, to).find("Content-Length") == std::string::npos);
+}
+
+TEST_CASE("rules: a scanner that gets the decoded body is told nothing of the coded one") {
+  const std::string coded = "content-encoding: gzip\r\nContent-Length: 20\r\n" + sums;
+  const std::string fields = "ETag: \"a\"\r\nContent-Type: text/html\r\nAccept-Ranges: bytes\r\n";
+  const response r(ok + coded + fields + "\r\n");
+  std::string wire;
+  http::append_scanner_response(wire, r.head, true);
+  CHECK(wire == ok + fields + "\r\n");
+  CHECK(scanner_response(r.text) == r.text);
+}
+
+TEST_CASE("rules: a scanner's page has nothing of the origin's") {
+  const std::string always =
+      "ETag: W/\"a\"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+      "Content-Disposition: attachment; filename=a.exe\r\n";
+  const std::string copied =
+      "Content-Encoding: gzip\r\nAccept-Ranges: bytes\r\nContent-Range: bytes 0-1/2\r\n"
+      "Expires: Sun, 06 Nov 1994 08:49:37 GMT\r\nAge: 4\r\nSet-Cookie: a=b\r\nset-cookie: c=d\r\n" +
+      sums;
+  const std::string own =
+      "Content-Encoding: br\r\nAccept-Ranges: none\r\nContent-Range: bytes 0-2/3\r\n"
+      "Expires: 0\r\nAge: 0\r\nSet-Cookie: e=f\r\n" +
+      other_sums;
+  const std::string plain = "Content-Type: text/html\r\nServer: av\r\n";
+  CHECK(page(always + copied + plain, always + copied + plain) == plain);
+  CHECK(page(always + own + plain, copied + plain) == own + plain);
+  CHECK(page(own + copied + plain, copied + always) == own + plain);
+  // Without the origin's head to compare with, only what is never a page's own goes.
+  http::client_response to;
+  to.author = http::response_author::page;
+  CHECK(client_response(ok + always + own + "\r\n", to) ==
+        ok + own + "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n");
+}
+
+TEST_CASE("rules: a scanner's page is once forbidden to be kept and to be sniffed") {
+  CHECK(page("cache-control: public\r\nx-content-type-options: nosniff\r\nA: b\r\n"
+             "X-Content-Type-Options: other\r\nCache-Control: max-age=9\r\n",
+             "") == "A: b\r\n");
+}
+
+TEST_CASE("rules: an adapted body loses what told of the origin's bytes") {
+  const std::string stale = "ETag: \"a\"\r\nAccept-Ranges: bytes\r\n" + sums;
+  const std::string stays =
+      "Last-Modified: x\r\nContent-Disposition: attachment\r\nContent-Encoding: gzip\r\n"
+      "Set-Cookie: a=b\r\nCache-Control: public\r\nExpires: 0\r\nContent-Type: a/b\r\n";
+  CHECK(adapted(stale + stays, stale + stays) == stays);
+  CHECK(adapted("ETag: W/\"a\"\r\n", "ETag: W/\"a\"\r\n") == "ETag: W/\"a\"\r\n");
+  // The names may be written otherwise; a value of the scanner's own is true.
+  CHECK(adapted("etag: \"a\"\r\naccept-ranges: bytes\r\n", stale).empty());
+  const std::string own = "ETag: \"b\"\r\nAccept-Ranges: none\r\n" + other_sums;
+  CHECK(adapted(own, stale) == own);
+  CHECK(adapted(stale, "") == stale);
+}
+
+TEST_CASE("rules: a scanner that gave the same bytes back keeps every field") {
+  const std::string fields = "ETag: \"a\"\r\nAccept-Ranges: bytes\r\n" + sums;
+  http::client_response to;
+  to.author = http::response_author::adapted;
+  to.same_body = true;
+  CHECK(made(to, fields, fields) == fields);
+}
+
+TEST_CASE("rules: what a scanner was not shown is not a copy") {
+  const std::string coding = "Content-Encoding: gzip\r\n";
+  http::client_response to;
+  to.author = http::response_author::adapted;
+  to.decoded = true;
+  CHECK(made(to, coding + sums + "ETag: \"a\"\r\n", coding + sums + "ETag: \"a\"\r\n") ==
+        coding + sums);
+  to.author = http::response_author::page;
+  CHECK(made(to, coding, coding).starts_with(coding));
+  to.decoded = false;
+  CHECK_FALSE(made(to, coding, coding).starts_with(coding));
+}
+
+TEST_CASE("rules: the origin's own response keeps what it says of itself") {
+  const std::string fields = "ETag: \"a\"\r\nSet-Cookie: a=b\r\nContent-Encoding: gzip\r\n" + sums;
+  CHECK(made({}, fields, fields) == fields);
+}
+
+TEST_CASE("rules: an adapted or replaced body has the length that is sent") {
+  http::client_response to;
+  to.body = {kind::length, 3};
+  for (const auto author : {http::response_author::adapted, http::response_author::page}) {
+    to.author = author;
+    CHECK(made(to, "Content-Length: 9\r\n", "Content-Length: 9\r\n")
+              .starts_with("Content-Length: 3\r\n"));
+  }
+}
+
+TEST_CASE("rules: thousands of copied fields cost no more than a glance") {
+  std::string fields;
+  for (int i = 0; i < 20000; ++i) fields += "Set-Cookie: a" + std::to_string(i) + "=b\r\n";
+  const response from(ok + fields + "\r\n");
+  http::client_response to;
+  to.author = http::response_author::page;
+  to.origin = &from.head;
+  std::string wire;
+  const auto began = std::clock();
+  http::append_client_response(wire, from.head, to);
+  CHECK(std::clock() - began < CLOCKS_PER_SEC);
+  CHECK(wire.find("Set-Cookie") == std::string::npos);
+}
+
+TEST_CASE("rules: whether ranges are served is the gateway's to say") {
+  http::client_response to;
+  const std::string head = ok + "Accept-Ranges: bytes\r\nA: 1\r\n";
+  CHECK(client_response(head + "\r\n", to) == head + "\r\n");
+  to.accept_ranges = "none";
+  CHECK(client_response(head + "\r\n", to) == ok + "A: 1\r\nAccept-Ranges: none\r\n\r\n");
+  CHECK(client_response(ok + "\r\n", to) == ok + "Accept-Ranges: none\r\n\r\n");
+}
+
+TEST_CASE("rules: a part cut from the whole tells which part it is") {
+  const std::string kept = "ETag: \"a\"\r\nDigest: d\r\nRepr-Digest: r\r\n";
+  const auto text = "HTTP/1.1 200 Fine\r\nContent-Type: a/b\r\nContent-Length: 10\r\n" + kept +
+                    "Content-MD5: m\r\nContent-Digest: c\r\n\r\n";
+  http::client_response to;
+  to.status = 206;
+  to.body = {kind::length, 2};
+  to.content_range = "bytes 0-1/10";
+  CHECK(client_response(text, to) == "HTTP/1.1 206 Partial Content\r\nContent-Type: a/b\r\n" +
+                                         kept +
+                                         "Content-Length: 2\r\n"
+                                         "Content-Range: bytes 0-1/10\r\n\r\n");
+  to.content_range = {};
+  to.content_type = "multipart/byteranges; boundary=x";
+  CHECK(client_response(text, to) == "HTTP/1.1 206 Partial Content\r\n" + kept +
+                                         "Content-Length: 2\r\n"
+                                         "Content-Type: multipart/byteranges; boundary=x\r\n\r\n");
 }

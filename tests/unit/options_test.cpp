@@ -226,8 +226,97 @@ TEST_CASE("a time that may be 0 says what 0 means") {
 TEST_CASE("the topics of help fit a screen and name every option without a flag") {
   check_lines(help_limits_text(), 24);
   check_lines(help_scanner_text(), 40);
-  const auto text = help_limits_text() + help_scanner_text();
+  check_lines(help_policy_text(), 48);
+  const auto text = help_limits_text() + help_scanner_text() + help_policy_text();
   CHECK(contains(text, "scanner.NAME.timeout.total = 10m"));
   for (const auto& r : options())
     if (r.flag.empty()) CHECK(contains(text, r.help));
+  for (const auto& r : rule_options()) CHECK(contains(text, r.help));
+}
+
+TEST_CASE("every word of a choice sets the value that it names") {
+  const auto stored = [](std::string_view key, const std::string& word) {
+    config c;
+    CHECK(store_text(key, {word}, c).empty());
+    CHECK(show(row(key), c) == std::vector{word});
+    return c.scan_policy;
+  };
+  CHECK(stored("policy.mode", "enforce").mode == scan_mode::enforce);
+  CHECK(stored("policy.mode", "monitor").mode == scan_mode::monitor);
+  CHECK(stored("policy.mode", "off").mode == scan_mode::off);
+  CHECK(stored("policy.on_oversize", "block").on_oversize == remedy::block);
+  CHECK(stored("policy.on_oversize", "pass").on_oversize == remedy::pass);
+  CHECK(stored("policy.on_unscannable", "block").on_unscannable == remedy::block);
+  CHECK(stored("policy.on_unscannable", "pass").on_unscannable == remedy::pass);
+  CHECK(stored("policy.on_error", "block").on_error == remedy::block);
+  CHECK(stored("policy.on_error", "pass").on_error == remedy::pass);
+  CHECK(stored("policy.delivery", "hold").delivery == delivery_mode::hold);
+  CHECK(stored("policy.delivery", "trickle").delivery == delivery_mode::trickle);
+  CHECK(stored("policy.range", "strip").range == range_mode::strip);
+  CHECK(stored("policy.range", "serve").range == range_mode::serve);
+  CHECK(stored("policy.range", "reject").range == range_mode::reject);
+  CHECK(stored("policy.encoding", "identity").encoding == encoding_mode::identity);
+  CHECK(stored("policy.encoding", "pass").encoding == encoding_mode::pass);
+  CHECK(stored("policy.encoding", "decode").encoding == encoding_mode::decode);
+  CHECK(stored("policy.block_page.source", "scanner").block_page == page_source::scanner);
+  CHECK(stored("policy.block_page.source", "own").block_page == page_source::own);
+  CHECK(contains(refusal("policy.mode", "on"), "is none of: enforce monitor off"));
+  CHECK(contains(refusal("policy.mode", ""), "is none of"));
+}
+
+TEST_CASE("the policy's limits are inclusive") {
+  const auto takes = [](std::string_view key, const std::string& text) {
+    config c;
+    return store_text(key, {text}, c).empty();
+  };
+  CHECK(takes("policy.max_scan_size", "0"));
+  CHECK(takes("policy.trickle.rate", "1"));
+  CHECK_FALSE(takes("policy.trickle.rate", "0"));
+  CHECK(takes("policy.block_page.status", "400"));
+  CHECK(takes("policy.block_page.status", "599"));
+  CHECK_FALSE(takes("policy.block_page.status", "399"));
+  CHECK_FALSE(takes("policy.block_page.status", "600"));
+  CHECK(takes("policy.max_ratio", "0"));
+  CHECK(takes("policy.max_ratio", "1000000"));
+  CHECK_FALSE(takes("policy.max_ratio", "1000001"));
+  CHECK(takes("policy.spool.total_memory", "1048576"));
+  CHECK_FALSE(takes("policy.spool.total_memory", "1048575"));
+  CHECK(takes("policy.spool.total_disk", "0"));
+  CHECK(takes("policy.max_body_time", "1ms"));
+  CHECK_FALSE(takes("policy.max_body_time", "0"));
+}
+
+TEST_CASE("a rule may override whatever the base has, and has rows of its own") {
+  for (const auto& base : options()) {
+    if (!base.sets_policy()) continue;
+    INFO(base.key);
+    const std::string name(base.key.substr(std::string_view("policy.").size()));
+    const auto* row_of_rule = find_option_by_key(split_key("policy.rule[]." + name));
+    REQUIRE(row_of_rule);
+    CHECK(row_of_rule->kind == base.kind);
+    CHECK(row_of_rule->choices == base.choices);
+    rule r;
+    config c;
+    CHECK(store(*row_of_rule, std::vector{std::string(base.initial)}, r).empty());
+    CHECK(store(base, std::vector{std::string(base.initial)}, c).empty());
+  }
+  for (auto name : {"reason", "method", "path", "host", "status", "media_type", "min_size",
+                    "max_size", "event_stream", "upgrade"}) {
+    CHECK(find_option_by_key(split_key("policy.rule[]." + std::string(name))));
+    CHECK_FALSE(find_option_by_key(split_key("policy." + std::string(name))));
+  }
+  CHECK_FALSE(find_option_by_key(split_key("policy.rule[].avoid_port")));
+}
+
+TEST_CASE("what a rule sets leaves the base alone, and the other way round") {
+  rule r;
+  CHECK(store(*find_option_by_key(split_key("policy.rule[].mode")), std::vector<std::string>{"off"},
+              r)
+            .empty());
+  CHECK(r.effects.mode == scan_mode::off);
+  config c;
+  c.rules.push_back(r);
+  CHECK(store_text("policy.mode", {"monitor"}, c).empty());
+  CHECK(c.rules[0].effects.mode == scan_mode::off);
+  CHECK(c.scan_policy.mode == scan_mode::monitor);
 }

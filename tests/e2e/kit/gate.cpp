@@ -3,10 +3,17 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <csignal>
+#include <cstdlib>
 
 namespace e2e {
 
 namespace {
+
+// Another build of the same sources may be measured: ICAPGATE_BINARY in the tests' environment.
+std::string program() {
+  const char* other = std::getenv("ICAPGATE_BINARY");
+  return other != nullptr ? other : ICAPGATE_BINARY;
+}
 
 std::string local(std::uint16_t port) {
   return "127.0.0.1:" + std::to_string(port);
@@ -14,7 +21,7 @@ std::string local(std::uint16_t port) {
 
 std::vector<std::string> command(const gate_settings& settings, std::uint16_t port,
                                  std::uint16_t admin, const std::filesystem::path& log) {
-  std::vector<std::string> out = {ICAPGATE_BINARY,
+  std::vector<std::string> out = {program(),
                                   "--listen",
                                   local(port),
                                   "--admin",
@@ -62,8 +69,13 @@ gate::gate(const gate_settings& settings) {
   const auto log = folder_.path() / "access.log";
   auto env = settings.env;
   env.emplace(setting::canary, settings.canary);
-  process_ = std::make_unique<process>(command(settings, port(), admin_port(), log),
-                                       folder_.path() / "output", env);
+  auto line = command(settings, port(), admin_port(), log);
+  if (!settings.config.empty()) {
+    const auto file = folder_.path() / "icapgate.toml";
+    write_file(file, settings.config);
+    line.insert(line.end(), {"--config", file.string()});
+  }
+  process_ = std::make_unique<process>(line, folder_.path() / "output", env);
   wait_until("icapgate accepts connections", [this] {
     if (!process_->running()) throw std::runtime_error("icapgate ended: " + output());
     return can_connect(port()) && can_connect(admin_port());
@@ -112,7 +124,7 @@ std::string gate::finish() {
 outcome run_icapgate(const std::vector<std::string>& arguments,
                      const std::map<std::string, std::string>& env) {
   const temporary_folder folder;
-  std::vector<std::string> command = {ICAPGATE_BINARY};
+  std::vector<std::string> command = {program()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   process child(command, folder.path() / "output", env);
   const int status = child.wait();

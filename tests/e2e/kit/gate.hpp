@@ -20,6 +20,7 @@ struct gate_settings {
   std::map<std::string, std::string> env = {};  // see `setting`
   std::string canary = "off";                   // only where it is the play
   std::string access_log = {};                  // a file of its own; with another lines() has none
+  std::string config = {};                      // a settings file's text, beneath flags and env
 };
 
 // Environment variables of settings that have no flag in these plays.
@@ -43,6 +44,8 @@ inline constexpr auto origin_keep_alive = "ICAPGATE_ORIGIN__KEEP_ALIVE";
 inline constexpr auto scanner_connections = "ICAPGATE_SCANNER__CONNECTIONS";
 inline constexpr auto spool_memory = "ICAPGATE_POLICY__SPOOL__MEMORY";
 inline constexpr auto spool_dir = "ICAPGATE_POLICY__SPOOL__DIR";
+inline constexpr auto spool_first_above = "ICAPGATE_POLICY__SPOOL__FIRST_ABOVE";
+inline constexpr auto max_scan_size = "ICAPGATE_POLICY__MAX_SCAN_SIZE";
 inline constexpr auto client_head = "ICAPGATE_CLIENT__TIMEOUT__HEAD";
 inline constexpr auto drain = "ICAPGATE_ADMIN__DRAIN_TIMEOUT";
 }  // namespace setting

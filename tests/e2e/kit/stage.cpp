@@ -54,6 +54,14 @@ response admin(stage& on, const std::string& target) {
   return to.get(target, {{"Connection", "close"}});
 }
 
+double metric(stage& on, const std::string& row) {
+  const auto text = admin(on, "/metrics").body;
+  const auto key = "\nicapgate_" + row + " ";
+  const auto at = text.find(key);
+  if (at == std::string::npos) throw std::runtime_error("no metric " + row);
+  return std::stod(text.substr(at + key.size()));
+}
+
 void check_refusal(const response& got, const access_line& line) {
   CHECK(got.status == 503);
   CHECK(got.whole());

@@ -1,0 +1,117 @@
+#include "proxy/client_writer.hpp"
+
+#include "base/chunked.hpp"
+
+namespace icapgate::proxy {
+
+void client_writer::begin(unsigned status, std::string head, bool chunked) {
+  status_ = status;
+  head_ = std::move(head);
+  head_unsent_ = true;
+  chunked_ = chunked;
+}
+
+task<errc> client_writer::send(const const_buffers& bytes) {
+  const chunk_size_line size(bytes.bytes());
+  auto out = with_head();
+  if (chunked_) out.push(size.view());
+  for (const auto& b : bytes) out.push(b);
+  if (chunked_) out.push(std::string_view("\r\n"));
+  co_return co_await write(out);
+}
+
+task<errc> client_writer::send(body_spool& body, std::uint64_t offset, std::uint64_t length) {
+  if (length == 0) co_return errc::complete;
+  const auto end = offset + length;
+  if (chunked_) head_.append(chunk_size_line(length).view());
+  head_unsent_ = head_unsent_ || chunked_;
+  const auto in_memory = std::min(end, body.file_begin());
+  while (offset < in_memory) {
+    auto out = with_head();
+    const auto before = out.bytes();
+    if (!body.view(offset, in_memory - offset, out)) co_return cut(errc::spool_failed);
+    offset += out.bytes() - before;
+    const auto written = co_await write(out);
+    if (written != errc::complete) co_return written;
+  }
+  if (offset < end) {
+    const auto sent = co_await send_file(body, offset, end);
+    if (sent != errc::complete) co_return sent;
+  }
+  if (!chunked_) co_return errc::complete;
+  const_buffers end_of_chunk;
+  end_of_chunk.push(std::string_view("\r\n"));
+  co_return co_await write(end_of_chunk);
+}
+
+task<errc> client_writer::send(std::string_view text) {
+  if (text.empty()) co_return errc::complete;
+  const_buffers bytes;
+  bytes.push(text);
+  co_return co_await send(bytes);
+}
+
+task<errc> client_writer::flush() {
+  if (!head_unsent_) co_return errc::complete;
+  co_return co_await write(with_head());
+}
+
+task<errc> client_writer::finish() {
+  auto out = with_head();
+  if (chunked_) out.push(last_chunk);
+  if (out.empty()) co_return errc::complete;
+  co_return co_await write(out);
+}
+
+task<errc> client_writer::send_page(const http::page& content) {
+  std::string wire;
+  http::append_page(wire, content);
+  begin(content.status, std::move(wire), false);
+  co_return co_await finish();
+}
+
+task<errc> client_writer::send_file(body_spool& body, std::uint64_t offset, std::uint64_t end) {
+  const auto flushed = co_await flush();
+  if (flushed != errc::complete) co_return flushed;
+  for (int step = 1; offset < end;) {
+    const auto sent = client_.try_send_file(body.file(), offset - body.file_begin(), end - offset);
+    const bool moved = sent.status == io_status::ok;
+    if (!moved && sent.status != io_status::would_block)
+      co_return cut(explain(phase::client_write, sent.status));
+    offset += sent.bytes;
+    sent_ += sent.bytes;
+    if (moved && ++step % turn_length != 0) continue;
+    const auto ready = co_await give_turn();
+    if (ready != errc::complete) co_return ready;
+  }
+  co_return errc::complete;
+}
+
+task<errc> client_writer::give_turn() {
+  client_.expires_after(settings_.client.progress);
+  const auto ready = co_await client_.wait_writable();
+  co_return ready == io_status::ok ? errc::complete : cut(explain(phase::client_write, ready));
+}
+
+const_buffers client_writer::with_head() {
+  const_buffers out;
+  if (head_unsent_) out.push(std::string_view(head_));
+  return out;
+}
+
+task<errc> client_writer::write(const_buffers out) {
+  const auto bytes = out.bytes();
+  const auto status = co_await client_.write_all(out, settings_.client.progress);
+  if (status != io_status::ok) co_return cut(explain(phase::client_write, status));
+  sent_ += bytes;
+  if (std::exchange(head_unsent_, false)) head_.clear();
+  co_return errc::complete;
+}
+
+errc client_writer::cut(errc reason) {
+  cut_ = true;
+  client_.reset();
+  return reason;
+}
+
+}  // namespace icapgate::proxy

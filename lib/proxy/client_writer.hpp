@@ -1,0 +1,68 @@
+// The sending half of a transaction: one response on its way to the client.
+#pragma once
+
+#include "base/config.hpp"
+#include "http/pages.hpp"
+#include "proxy/body_spool.hpp"
+#include "proxy/buffers.hpp"
+#include "proxy/stream.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace icapgate::proxy {
+
+// Worker thread only; serves one response. Every failure has cut the connection already and is
+// client_closed, client_write_* or spool_failed.
+class client_writer {
+ public:
+  client_writer(stream& client, const config& settings) : client_(client), settings_(settings) {}
+
+  // Takes a whole head; it goes out together with what is sent first. `chunked`: all that follows
+  // is framed in the chunked coding (RFC 9112 7.1).
+  void begin(unsigned status, std::string head, bool chunked);
+
+  // Bytes of the body, at least one.
+  task<errc> send(const const_buffers& bytes);
+  // The bytes of `body` from `offset` on, as far as `length`; from a file without a way through
+  // this process.
+  task<errc> send(body_spool& body, std::uint64_t offset, std::uint64_t length);
+  // The text outlives the call.
+  task<errc> send(std::string_view text);
+  // What was taken and not sent yet, before a wait for more.
+  task<errc> flush();
+  // The end of the body, and of the response.
+  task<errc> finish();
+
+  // A response of our own, whole.
+  task<errc> send_page(const http::page& content);
+
+  // Others on this worker come to their right, even where both sides are always ready.
+  task<errc> give_turn();
+
+  // After the first byte nothing can be taken back: the connection ends so that nobody takes the
+  // response for complete, not even where its end is the end of the connection. Returns the reason.
+  errc cut(errc reason);
+
+  bool is_cut() const { return cut_; }
+  // Of the response that was begun; 0: none was.
+  unsigned status() const { return status_; }
+  std::uint64_t sent_bytes() const { return sent_; }
+
+ private:
+  task<errc> write(const_buffers out);
+  task<errc> send_file(body_spool& body, std::uint64_t offset, std::uint64_t end);
+  const_buffers with_head();
+
+  stream& client_;
+  const config& settings_;
+  std::string head_;
+  bool head_unsent_ = false;
+  bool chunked_ = false;
+  bool cut_ = false;
+  unsigned status_ = 0;
+  std::uint64_t sent_ = 0;
+};
+
+}  // namespace icapgate::proxy

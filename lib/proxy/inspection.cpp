@@ -1,0 +1,204 @@
+#include "proxy/inspection.hpp"
+
+#include "http/identity.hpp"
+#include "http/rules.hpp"
+
+#include <array>
+
+namespace icapgate::proxy {
+namespace {
+
+intake_limits limits_for(const policy& rules, const http::response_head& response) {
+  intake_limits limits{rules.max_scan_size, rules.max_ratio, clock::time_point::max()};
+  const bool endless = response.framing != http::body_framing::length;
+  if (endless && rules.max_body_time.count() != 0)
+    limits.give_up = clock::now() + rules.max_body_time;
+  return limits;
+}
+
+std::string beginning_of(const body_spool& body, std::uint64_t length) {
+  body_spool::reader from(body);
+  std::string bytes;
+  const_buffers views;
+  while (bytes.size() < length && from.view(bytes.size(), length - bytes.size(), views)) {
+    if (views.empty()) break;
+    for (const auto& v : views) bytes.append(static_cast<const char*>(v.data()), v.size());
+    views = {};
+  }
+  return bytes;
+}
+
+// More than two documents of the same kind have in common; where it is an accident after all, it
+// costs no more than the scanner's page.
+bool begin_alike(const body_spool& a, const body_spool& b) {
+  constexpr std::uint64_t enough = 64;
+  const auto mine = beginning_of(a, enough);
+  return mine.size() == enough && mine == beginning_of(b, enough);
+}
+
+}  // namespace
+
+bool is_doubt(errc reason) {
+  return reason == errc::policy_oversize || reason == errc::policy_unscannable;
+}
+
+inspection::inspection(worker_resources& resources, const policy& rules, const subject& of,
+                       http_reader& from, const std::vector<content_coding>& codings)
+    : resources_(resources),
+      path_(of.request.origin_form),
+      request_id_(of.request_id),
+      client_ip_(of.client_ip),
+      server_ip_(of.server_ip),
+      status_(of.response.status),
+      body_(resources.new_spool()),
+      decoded_(resources.new_spool()),
+      adapted_(resources.new_spool()),
+      intake_(from, body_, limits_for(rules, of.response)),
+      decoded_body_(!codings.empty()) {
+  if (of.response.framing == http::body_framing::length) length_ = of.response.content_length;
+  if (decoded_body_) intake_.decode(codings, decoded_);
+  const auto& settings = resources.settings;
+  http::append_scanner_request(request_head_, of.request, settings.scanner_sees_credentials);
+  http::append_scanner_response(response_head_, of.response, decoded_body_);
+  http::append_proxy_challenges(proxy_fields_, of.response);
+  // Where the scanner wants credentials of ours, the client's are not for it.
+  if (settings.scanner_sees_credentials && settings.scanner_authorization.empty())
+    http::append_proxy_credentials(proxy_fields_, of.request);
+  // With a 401 the origin says that nobody is authenticated.
+  if (status_ != 401) user_ = http::basic_user(of.request);
+}
+
+task<void> inspection::run() {
+  const auto began = clock::now();
+  co_await ask();
+  // For a scanner's version nobody waits.
+  if (!report_.outcome && adapted_.trouble() == spool_status::full)
+    resources_.budget.count_refusal();
+  adapted_.finish();
+  time_ = clock::now() - began;
+  examine();
+  count();
+}
+
+// A body that comes slowly, or is large, waits in the spool and not at a scanner: a connection
+// there is dear.
+task<void> inspection::ask() {
+  auto obstacle = intake_.error();
+  if (obstacle == errc::complete) obstacle = co_await reserve();
+  if (obstacle != errc::complete) {
+    report_.outcome = obstacle;
+    co_return;
+  }
+  scan_job job;
+  job.request_head = request_head_;
+  job.response_head = response_head_;
+  job.path = path_;
+  job.who = {request_id_, client_ip_, server_ip_, user_, proxy_fields_};
+  job.status = status_;
+  if (!worth_spooling_first()) {
+    report_ = co_await resources_.scanners.respmod(job, intake_, adapted_);
+    if (!report_.postponed) co_return;
+    resources_.metrics.scans_postponed.add();
+  }
+  const auto taken = co_await take_whole(intake_, resources_.settings, resources_.budget);
+  if (taken == errc::complete)
+    report_ = co_await resources_.scanners.respmod(job, intake_, adapted_);
+  else
+    report_.outcome = taken;
+}
+
+// Makes sure of room for a body whose length is known, before any of it is fetched.
+task<errc> inspection::reserve() {
+  if (!length_ || *length_ <= resources_.settings.spool_memory) co_return errc::complete;
+  auto& budget = resources_.budget;
+  const auto give_up = clock::now() + resources_.settings.spool_wait;
+  for (bool first = true; !body_.reserve(*length_); first = false) {
+    if (clock::now() >= give_up || body_.never_holds(*length_)) {
+      budget.count_refusal();
+      co_return errc::spool_full;
+    }
+    if (first) budget.count_wait();
+    co_await wait_for_room();
+  }
+  co_return errc::complete;
+}
+
+bool inspection::worth_spooling_first() const {
+  const auto above = resources_.settings.spool_first_above;
+  return above != 0 && length_ && *length_ > above;
+}
+
+// What was answered against what was sent: a version that is cut short, or that is only the
+// beginning of the body under the same status, is how some scanners let an infected file drip
+// through.
+void inspection::examine() {
+  if (!report_.outcome || report_.outcome->kind == icap::verdict::clean) return;
+  auto& judged = *report_.outcome;
+  auto& head = scanner_response_;
+  auto& sent = intake_.spool();
+  const auto parsed = http::parse_response(report_.answer.http_head, false, head);
+  const bool readable = parsed == errc::complete && !head.is_interim();
+  const bool counted = readable && head.framing == http::body_framing::length;
+  const bool cut_off = counted && adapted_.size() < head.content_length;
+  const bool fits = counted ? adapted_.size() == head.content_length
+                            : head.framing != http::body_framing::none || adapted_.size() == 0;
+  const bool same_status = head.status == status_;
+  const bool copied =
+      readable && sent.starts_with(adapted_) && (same_status || adapted_.size() > 0);
+  const bool beginning =
+      copied && same_status && (adapted_.size() < sent.size() || !intake_.ended());
+  if (judged.kind == icap::verdict::adapted && (cut_off || beginning)) {
+    judged.kind = icap::verdict::blocked;
+    judged.sign = "truncated answer";
+    resources_.metrics.scans_trickled.add();
+  }
+  if (judged.kind != icap::verdict::adapted) {
+    // What a scanner calls harmful and sends all the same is no page to deliver, not even where it
+    // goes on with a page behind some of it.
+    usable_ = readable && fits && !copied && !begin_alike(sent, adapted_);
+  } else if (readable && fits) {
+    usable_ = true;
+    unchanged_ = copied && same_status;
+  } else {
+    report_.outcome = errc::icap_answer_invalid;
+  }
+}
+
+void inspection::count() {
+  auto& m = resources_.metrics;
+  if (report_.ignored) {
+    verdict_ = access_verdict::skipped;
+    return;
+  }
+  m.scan_seconds.observe(std::chrono::duration<double>(time_).count());
+  if (!report_.outcome) {
+    const auto reason = report_.outcome.error();
+    const bool unscannable = is_doubt(reason);
+    verdict_ = unscannable ? access_verdict::unscannable : access_verdict::error;
+    (unscannable ? m.scans_unscannable : m.scans_failed).add();
+    return;
+  }
+  m.scanned_bytes.add(intake_.spool().size());
+  struct row {
+    access_verdict verdict;
+    counter& count;
+  };
+  const std::array rows{row{access_verdict::clean, m.scans_clean},
+                        row{access_verdict::adapted, m.scans_adapted},
+                        row{access_verdict::blocked, m.scans_blocked},
+                        row{access_verdict::unscannable, m.scans_unscannable}};
+  const auto& row = rows[static_cast<std::size_t>(report_.outcome->kind)];
+  verdict_ = row.verdict;
+  row.count.add();
+}
+
+void describe_scan(access_record& record, const inspection& of) {
+  const auto& report = of.report();
+  record.verdict = of.verdict();
+  if (report.outcome) record.threat = report.outcome->threat;
+  record.scanner = report.scanner;
+  record.icap_status = report.icap_status;
+  record.scan_ms = of.time();
+}
+
+}  // namespace icapgate::proxy

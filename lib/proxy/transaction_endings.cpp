@@ -1,0 +1,268 @@
+// The endings of a transaction: what the client gets.
+#include "proxy/transaction.hpp"
+#include "proxy/tunnel.hpp"
+
+namespace icapgate::proxy {
+namespace {
+
+// Of the buffers that were read into, the part that was filled.
+const_buffers first_bytes(const mutable_buffers& room, std::size_t length) {
+  const_buffers filled;
+  for (const auto& b : room) {
+    filled.push(asio::const_buffer(asio::buffer(b, length)));
+    length -= std::min(length, b.size());
+  }
+  return filled;
+}
+
+}  // namespace
+
+// The origin's response as it is: what is spooled first, then what is left.
+task<errc> transaction::relay() {
+  if (to_client_.status() == 0) begin_relay();
+  auto reason = errc::complete;
+  if (inspection_) {
+    auto& body = inspection_->body();
+    reason = co_await to_client_.send(body, trickled_, body.size() - trickled_);
+    if (!inspection_->intake().received()) body.clear();  // others may need the room
+  }
+  if (reason == errc::complete) reason = co_await send_rest();
+  if (reason == errc::complete) reason = co_await to_client_.finish();
+  if (reason == errc::complete) give_origin_back();
+  co_return reason;
+}
+
+// A response that was scanned, or that the policy lets pass though it could not be.
+task<errc> transaction::relay_judged() {
+  if (to_client_.status() != 0 || !serves_ranges()) co_return co_await relay();
+  const auto taken =
+      co_await take_whole(inspection_->intake(), resources_.settings, resources_.budget);
+  // The verdict stands, but not all of the body can be kept: RFC 9110 14.2 allows to ignore Range.
+  if (is_doubt(taken)) co_return co_await relay();
+  if (taken != errc::complete) co_return co_await fail(taken);
+  const auto plan =
+      http::plan_ranges(request_, response_, inspection_->body().size(), resources_.random_token());
+  if (plan.outcome == http::range_outcome::whole) co_return co_await relay();
+  co_return co_await relay_ranges(plan);
+}
+
+// The whole was judged: the client gets the parts of it that it asked for (RFC 9110 14).
+task<errc> transaction::relay_ranges(const http::range_plan& plan) {
+  keep_alive_ = may_keep_alive();
+  std::string head;
+  http::append_partial_response(head, response_, plan, {keep_alive_, request_.version});
+  to_client_.begin(plan.status(), std::move(head), false);
+  auto reason = errc::complete;
+  for (const auto& piece : plan.pieces) {
+    reason = co_await to_client_.send(piece.before);
+    if (reason == errc::complete)
+      reason = co_await to_client_.send(inspection_->body(), piece.offset, piece.length);
+    if (reason != errc::complete) co_return reason;
+  }
+  reason = co_await to_client_.send(plan.after);
+  if (reason == errc::complete) reason = co_await to_client_.finish();
+  if (reason == errc::complete) give_origin_back();
+  co_return reason;
+}
+
+// Monitor mode: at full speed to the client, and a copy into the spool as long as there is room.
+task<errc> transaction::relay_and_copy() {
+  begin_inspection();
+  begin_relay();
+  auto reason = co_await send_rest();
+  if (reason == errc::complete) reason = co_await to_client_.finish();
+  if (reason == errc::complete) give_origin_back();
+  co_return reason;
+}
+
+// What the origin still has to send.
+task<errc> transaction::send_rest() {
+  auto& reader = origin_->reader;
+  std::array<block, 4> pieces;
+  if (!reader.body_ended())
+    for (auto& piece : pieces) piece = resources_.blocks.acquire();
+  for (int step = 1; !reader.body_ended(); ++step) {
+    mutable_buffers room;
+    for (auto& piece : pieces) room.push(asio::mutable_buffer(piece.data(), block::size));
+    const auto got = reader.try_read_body(room);
+    auto reason = errc::complete;
+    if (got.status == http_reader::body_status::would_block)
+      reason = co_await wait_for_origin();
+    else if (got.status == http_reader::body_status::data)
+      reason = co_await send_piece(first_bytes(room, got.bytes));
+    else if (got.status != http_reader::body_status::end)
+      reason = co_await fail(origin_body_failure(got.status));
+    if (reason == errc::complete && step % turn_length == 0)
+      reason = co_await to_client_.give_turn();
+    if (reason != errc::complete) co_return reason;
+  }
+  co_return errc::complete;
+}
+
+task<errc> transaction::send_piece(const const_buffers& bytes) {
+  if (policy_.settings->mode == scan_mode::monitor && inspection_)
+    inspection_->intake().copy(bytes);
+  co_return co_await to_client_.send(bytes);
+}
+
+task<errc> transaction::wait_for_origin() {
+  auto& origin = origin_->reader.source();
+  const auto& settings = resources_.settings;
+  const bool stream = unscanned_ == unscanned::event_stream;
+  const auto sent = co_await to_client_.flush();
+  if (sent != errc::complete) co_return sent;
+  origin.expires_after(stream ? settings.client.stream : settings.origin_limits.progress);
+  const auto ready = co_await origin.wait_readable();
+  co_return ready == io_status::ok ? errc::complete : co_await fail(errc::origin_body_timeout);
+}
+
+// The scanner's version of the response.
+task<errc> transaction::send_adapted() {
+  if (to_client_.status() != 0 && inspection_->is_unchanged()) co_return co_await relay();
+  if (to_client_.status() != 0) co_return cut_late();
+  co_return co_await send_scanner_response(http::response_author::adapted);
+}
+
+// The scanner's page, or ours where it sent none. Never kept by a cache.
+task<errc> transaction::send_blocked() {
+  if (to_client_.status() != 0) co_return cut_late();
+  const bool its_own = inspection_->scanner_response() != nullptr &&
+                       policy_.settings->block_page == page_source::scanner;
+  const auto cause = inspection_->report().outcome->kind == icap::verdict::unscannable
+                         ? http::block_cause::unscannable
+                         : http::block_cause::harmful;
+  const auto status = policy_.settings->block_status;
+  errc sent;
+  if (its_own)
+    sent = co_await send_scanner_response(http::response_author::page);
+  else
+    sent = co_await send_page(http::block_page(request_id_, status, cause));
+  give_origin_back();
+  co_return sent == errc::complete ? errc::blocked : sent;
+}
+
+task<errc> transaction::send_scanner_response(http::response_author author) {
+  const auto& head = *inspection_->scanner_response();
+  auto& body = inspection_->adapted();
+  http::client_response to;
+  to.author = author;
+  to.origin = &response_;
+  to.decoded = !codings_.empty();
+  to.same_body = inspection_->is_unchanged() && codings_.empty();
+  if (head.status != 204 && head.status != 304)
+    to.body = {http::outgoing_body::kind::length, body.size()};
+  send_head(head, to);
+  auto reason = co_await to_client_.send(body, 0, body.size());
+  if (reason == errc::complete) reason = co_await to_client_.finish();
+  give_origin_back();
+  co_return reason;
+}
+
+// What can't be judged: by the policy an explanation, or the origin's response all the same.
+task<errc> transaction::settle(errc doubt) {
+  const auto& policy = *policy_.settings;
+  const bool oversize = doubt == errc::policy_oversize;
+  const auto what = oversize ? policy.on_oversize : policy.on_unscannable;
+  if (policy.mode == scan_mode::monitor) co_return co_await relay();
+  if (what == remedy::block) co_return co_await fail(doubt);
+  leave_unscanned(oversize ? unscanned::oversize : unscanned::unscannable);
+  co_return co_await relay();
+}
+
+// An error, as a page if nothing has been sent yet. Else a part is with the client already: it must
+// not take it for the whole.
+task<errc> transaction::fail(errc reason) {
+  if (to_client_.sent_bytes() != 0) co_return to_client_.cut(reason);
+  if (describe(reason).status == 0) co_return reason;
+  auto page = http::error_page(reason, request_id_);
+  if (is_doubt(reason)) page.status = policy_.settings->block_status;
+  co_await send_page(page);
+  co_return reason;
+}
+
+// The verdict came too late for a page.
+errc transaction::cut_late() {
+  resources_.metrics.late_aborts.add();
+  resources_.metrics.leaked_bytes.add(trickled_);
+  return to_client_.cut(errc::blocked_late);
+}
+
+task<errc> transaction::open_tunnel() {
+  leave_unscanned(unscanned::upgrade);
+  verdict_ = access_verdict::skipped;
+  http::client_response to;
+  to.upgraded = true;
+  send_head(response_, to);
+  auto reason = co_await to_client_.finish();
+  if (reason != errc::complete) co_return reason;
+  keep_alive_ = false;
+  tunnel_bytes moved;
+  auto& origin = origin_->reader;
+  reason = co_await run_tunnel(client_.source(), origin.source(), client_.take_rest(),
+                               origin.take_rest(), resources_.blocks,
+                               resources_.settings.client.stream, moved);
+  received_ += moved.to_origin;
+  tunneled_ = moved.to_client;
+  co_return reason;
+}
+
+// --- what the endings need
+
+// RFC 9112 9.3: only where this request was read whole and the response ends before the connection.
+bool transaction::may_keep_alive() const {
+  return request_.keep_alive && client_.body_ended() && !resources_.draining;
+}
+
+// A range of the response will be cut here.
+bool transaction::serves_ranges() const {
+  return changes_.whole && range_ == range_mode::serve && response_.status == 200 &&
+         http::asks_for_ranges(request_);
+}
+
+void transaction::begin_relay() {
+  http::client_response to;
+  to.body = relayed_framing();
+  if (changes_.whole && range_ == range_mode::strip) to.accept_ranges = "none";
+  send_head(response_, to);
+}
+
+// A body that is whole has a length, however the origin delimited it.
+http::outgoing_body transaction::relayed_framing() const {
+  using kind = http::outgoing_body::kind;
+  if (response_.framing == http::body_framing::none ||
+      response_.framing == http::body_framing::length)
+    return {};
+  if (inspection_ && inspection_->intake().received())
+    return {kind::length, inspection_->body().size()};
+  return {request_.version >= 11 ? kind::chunked : kind::until_close};
+}
+
+// The head waits for the first bytes of the body, and goes out with them.
+void transaction::send_head(const http::response_head& head, http::client_response to) {
+  using kind = http::outgoing_body::kind;
+  keep_alive_ = may_keep_alive() && to.body.framing != kind::until_close;
+  to.keep_alive = keep_alive_;
+  to.client_version = request_.version;
+  std::string wire;
+  http::append_client_response(wire, head, to);
+  to_client_.begin(to.status != 0 ? to.status : head.status, std::move(wire),
+                   to.body.framing == kind::chunked);
+}
+
+task<errc> transaction::send_page(http::page content) {
+  keep_alive_ = may_keep_alive();
+  content.keep_alive = keep_alive_;
+  content.to_head = request_.is_head();
+  content.format = http::wanted_format(request_);
+  content.host = request_.host;
+  content.html = resources_.settings.block_template_text;
+  co_return co_await to_client_.send_page(content);
+}
+
+void transaction::give_origin_back() {
+  if (!origin_ || !origin_reusable_ || !origin_->reader.body_ended()) return;
+  if (inspection_) inspection_->intake().detach();
+  resources_.origin.give_back(std::move(origin_));
+}
+
+}  // namespace icapgate::proxy
