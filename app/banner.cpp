@@ -43,6 +43,12 @@ endpoint reachable(endpoint listen) {
   return listen;
 }
 
+std::string address_for_curl(const endpoint& listen) {
+  if (!listen.unix_socket.empty())
+    return "--unix-socket " + listen.unix_socket + " http://localhost";
+  return "http://" + reachable(listen).to_string();
+}
+
 std::string compiler() {
 #ifdef __clang__
   return "clang " + std::to_string(__clang_major__) + '.' + std::to_string(__clang_minor__) + '.' +
@@ -56,8 +62,8 @@ std::string compiler() {
 
 std::string banner(const config& settings, const endpoint& listen) {
   return named() + " protects " + settings.origin.to_string() + " on " + listen.to_string() +
-         "\nscanned by " + scanner_names(settings) + exceptions(settings) +
-         "\ntry: curl -v http://" + reachable(listen).to_string() + "/\n";
+         "\nscanned by " + scanner_names(settings) + exceptions(settings) + "\ntry: curl -v " +
+         address_for_curl(listen) + "/\n";
 }
 
 std::string version_text() {

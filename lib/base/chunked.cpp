@@ -23,6 +23,15 @@ bool has_control(std::string_view text) {
                      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
 }
 
+// RFC 9110 5.1, 5.6.2
+bool is_field_name(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    const char low = ascii_lower(c);
+    return (c >= '0' && c <= '9') || (low >= 'a' && low <= 'z') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+
 }  // namespace
 
 chunk_decoder::event chunk_decoder::next(std::string_view& input, std::string_view& data) {
@@ -34,6 +43,7 @@ chunk_decoder::event chunk_decoder::next(std::string_view& input, std::string_vi
       data = input.substr(0, std::min<std::uint64_t>(remaining_, input.size()));
       input.remove_prefix(data.size());
       remaining_ -= data.size();
+      extensions_ -= std::min<std::uint64_t>(extensions_, data.size());
       if (remaining_ == 0) end_data();
       return event::data;
     }
@@ -86,9 +96,10 @@ chunk_decoder::state chunk_decoder::read_extension(std::string_view& input) {
   if (remaining_ > max_size) return state::invalid;
   const auto end = input.find('\r');
   const auto part = input.substr(0, end);
-  if (digits_ + extension_.size() + part.size() > max_line || has_control(part)) {
+  extensions_ += part.size();
+  if (digits_ + extension_.size() + part.size() > max_line || has_control(part) ||
+      extensions_ > free_extensions)
     return state::invalid;
-  }
   extension_ += part;
   input.remove_prefix(part.size());
   const auto text = trim(extension_);
@@ -107,14 +118,20 @@ chunk_decoder::state chunk_decoder::read_trailer(std::string_view& input) {
   input.remove_prefix(part.size());
   if (lf == std::string_view::npos) return state::trailer;
 
+  return end_trailer_line();
+}
+
+chunk_decoder::state chunk_decoder::end_trailer_line() {
   auto line = std::string_view(trailers_).substr(line_);
-  if (!line.ends_with("\r\n") || has_control(line.substr(0, line.size() - 2))) {
-    return state::invalid;
-  }
-  if (line.size() == 2) {
+  if (!line.ends_with("\r\n")) return state::invalid;
+  line.remove_suffix(2);
+  if (line.empty()) {
     trailers_.resize(line_);
     return state::complete;
   }
+  if (!is_field_name(line.substr(0, line.find(':'))) || line.find(':') == line.npos ||
+      has_control(line))
+    return state::invalid;
   line_ = trailers_.size();
   return state::trailer;
 }
@@ -131,6 +148,7 @@ void chunk_decoder::reset() {
   digits_ = 0;
   line_ = 0;
   extension_.clear();
+  extensions_ = 0;
   trailers_.clear();
 }
 

@@ -10,15 +10,17 @@
 namespace icapgate {
 
 // Decodes one chunked body. Hostile input costs bounded memory: a chunk-size line is at most
-// `max_line` bytes, the trailer section at most `max_trailers`.
+// `max_line` bytes, the trailer section at most `max_trailers`, and all chunk extensions together
+// not much more than the data (RFC 9112 7.1.1).
 //
 // Strict: 1 to 16 hexadecimal digits (no sign, prefix, blank or underscore), a size of at most
 // 2^63-1, CRLF line ends only. Blanks around the ';' of a chunk extension are allowed (RFC
-// 9112 7.1.1).
+// 9112 7.1.1). A trailer field is a name, a colon right behind it, and text.
 class chunk_decoder {
  public:
   static constexpr std::size_t max_line = 4096;
   static constexpr std::size_t max_trailers = 16384;
+  static constexpr std::size_t free_extensions = 16384;  // bytes beyond as many as of data
 
   enum class event {
     need_input,  // `input` is used up, the body goes on
@@ -49,13 +51,15 @@ class chunk_decoder {
   state read_size(std::string_view& input);
   state read_extension(std::string_view& input);
   state read_trailer(std::string_view& input);
+  state end_trailer_line();
   void end_data();
 
   state state_ = state::size;
-  std::uint64_t remaining_ = 0;  // of the chunk
-  unsigned digits_ = 0;          // of the chunk size, read so far
-  std::size_t line_ = 0;         // where the current line begins in trailers_
-  std::string extension_;        // of the chunk, as received
+  std::uint64_t remaining_ = 0;   // of the chunk
+  unsigned digits_ = 0;           // of the chunk size, read so far
+  std::size_t line_ = 0;          // where the current line begins in trailers_
+  std::string extension_;         // of the chunk, as received
+  std::uint64_t extensions_ = 0;  // bytes of all, less those of the data
   std::string trailers_;
 };
 

@@ -225,6 +225,7 @@ class loader {
     check_spool_dir();
     check_spool_room();
     check_hashes();
+    check_proxy_protocol();
     read_block_template();
   }
 
@@ -268,6 +269,14 @@ class loader {
     if (!out_.values.embedded_sha256.empty() && !out_.values.embedded_scanner)
       complain(place_of("embedded.sha256"),
                "only the scanner \"embedded:\" uses this list, and it is not among the scanners");
+  }
+
+  // Nobody could send what is waited for.
+  void check_proxy_protocol() {
+    const auto& listener = out_.values.listener;
+    if (listener.proxy_protocol && listener.trusted_proxies.empty())
+      complain(place_of("listen.*.proxy_protocol"),
+               "only trusted proxies may send it, and trusted_proxies names none");
   }
 
   // What somebody tried to set, badly, has been told already.

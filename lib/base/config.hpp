@@ -2,6 +2,7 @@
 // beats earlier), and checked before anything starts.
 #pragma once
 
+#include "base/network.hpp"
 #include "base/policy.hpp"
 #include "base/url.hpp"
 
@@ -28,8 +29,19 @@ struct tls_settings {
   bool verify = true;
 };
 
+// Beside the address of a listener.
+struct listen_settings {
+  static constexpr const char* forwarded = "forwarded";
+
+  std::vector<network> trusted_proxies;            // whose word on others counts; empty: nobody's
+  std::string trusted_header = "x-forwarded-for";  // or "forwarded": which of both is believed
+  bool proxy_protocol = false;      // trusted proxies begin each connection with a PROXY header
+  std::string socket_mode = "660";  // of a unix socket, octal
+};
+
 struct config {
   endpoint listen{"0.0.0.0", 8080};
+  listen_settings listener;
   std::optional<endpoint> admin;      // none: no admin listener
   url origin;                         // http://host[:port], no path
   std::vector<url> scanners;          // icap://host[:port]/service; "embedded:" is resolved by app/
@@ -51,6 +63,8 @@ struct config {
     std::chrono::milliseconds idle{75'000};      // between requests
     std::chrono::milliseconds progress{60'000};  // any other read or write
     std::chrono::milliseconds stream{900'000};   // nothing moves in a tunnel or an event stream
+    std::size_t max_connections = 0;             // in the whole process; 0: no limit
+    std::size_t max_per_address = 0;             // likewise
   } client;
   struct {
     std::chrono::milliseconds connect{5'000};      // per address
@@ -99,7 +113,9 @@ struct config {
   std::string block_template = "off";  // HTML file
   std::string block_template_text;     // what it holds; empty: there is none
 
-  std::size_t max_head = 65536;  // bytes of one HTTP head
+  std::size_t max_head = 65536;          // bytes of one HTTP head
+  std::size_t max_request_line = 16384;  // bytes of its first line, from a client
+  unsigned max_fields = 200;             // of one HTTP head
 
   std::chrono::milliseconds drain_timeout{300'000};  // running transfers after SIGTERM
 

@@ -17,10 +17,15 @@ enum class errc : std::uint8_t {
   blocked_late,   // the verdict came when a part had been delivered: the response was cut off
   tunnel_idle,    // no byte moved in it for too long
   client_closed,  // the client went away before its response was complete
+  client_proxy_invalid,  // no PROXY header, or none in time, from a proxy that has to send one
   client_head_timeout,
   client_head_invalid,
   client_head_too_large,
   client_version_unsupported,
+  client_target_too_long,          // the request line is over its limit
+  client_method_refused,           // CONNECT, TRACE
+  client_coding_unsupported,       // a transfer coding before "chunked"
+  client_expectation_unsupported,  // any but 100-continue
   client_body_timeout,
   client_body_eof,
   client_body_invalid,

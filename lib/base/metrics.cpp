@@ -106,6 +106,16 @@ MetricFamily unscanned_total(const workers& all) {
   return f.take();
 }
 
+MetricFamily refused_clients(const workers& all) {
+  static constexpr std::array names{"max_connections", "max_per_address", "descriptors"};
+  static_assert(names.size() == static_cast<std::size_t>(refusal::count_));
+  auto f = counter_family("client_refused_total", "Client connections closed unread, by reason.");
+  for (std::size_t i = 0; i < names.size(); ++i)
+    f.row(total(all, [i](auto& w) -> auto& { return w.clients_refused[i]; }),
+          {{"reason", names[i]}});
+  return f.take();
+}
+
 MetricFamily by_rule(const workers& all, const std::vector<rule>& rules) {
   auto f = counter_family("rule_hits_total", "Responses that a rule decided over.");
   std::map<std::string, double> hits;  // rules may share a reason
@@ -213,6 +223,7 @@ std::string exposition(const metrics_snapshot& now) {
       [](auto& w) -> auto& { return w.scans_trickled; });
   add(c, "client_connections_total", "Client connections accepted.",
       [](auto& w) -> auto& { return w.clients_accepted; });
+  families.push_back(refused_clients(all));
   add(g, "client_connections", "Client connections now.",
       [](auto& w) -> auto& { return w.clients_open; });
   add(g, "http_requests_in_flight", "Transactions now.",

@@ -44,6 +44,14 @@ class histogram {
   counter sum_microseconds;
 };
 
+// Why a connection was closed before anything of it was read.
+enum class refusal : std::uint8_t {
+  max_connections,
+  max_per_address,
+  descriptors,  // what is left of them is for connections to origins and scanners, and for files
+  count_        // not a reason
+};
+
 struct alignas(64) worker_metrics {
   explicit worker_metrics(std::size_t rules = 0) : rule_hits(rules) {}
 
@@ -58,6 +66,7 @@ struct alignas(64) worker_metrics {
   std::vector<counter> rule_hits;     // responses that a rule decided over, in its order
   counter late_aborts, leaked_bytes;  // after a part had dripped to the client
   counter received_bytes, sent_bytes, scanned_bytes;
+  std::array<counter, static_cast<std::size_t>(refusal::count_)> clients_refused;
   counter clients_accepted, clients_open, transactions_open;
   counter origin_connects, icap_connects, icap_retries, icap_failovers;
   histogram request_seconds, scan_seconds;

@@ -42,7 +42,7 @@ constexpr std::array table{
            .target = MEMBER(scanners), .required = true},
     option{.key = "listen.*.address", .flag = "--listen", .short_env = "LISTEN",
            .kind = option_kind::endpoint, .argument = "HOST:PORT", .initial = "0.0.0.0:8080",
-           .help = "where clients connect",
+           .help = "where clients connect; or unix:/path",
            .target = MEMBER(listen)},
     option{.key = "policy.avoid_port", .flag = "--avoid-port", .short_env = "AVOID_PORT",
            .kind = option_kind::port_list, .argument = "PORT",
@@ -90,6 +90,30 @@ constexpr std::array table{
            .kind = option_kind::duration, .argument = "TIME", .initial = "75s",
            .help = "between two requests of a connection",
            .target = MEMBER(client.idle), .min = 1, .max = day},
+    option{.key = "client.max_connections",
+           .kind = option_kind::integer, .argument = "N", .initial = "0",
+           .help = "clients at once; 0: no limit",
+           .target = MEMBER(client.max_connections), .max = 10'000'000},
+    option{.key = "client.max_per_address",
+           .kind = option_kind::integer, .argument = "N", .initial = "0",
+           .help = "of one address or IPv6 /64; 0: any",
+           .target = MEMBER(client.max_per_address), .max = 10'000'000},
+    option{.key = "listen.*.trusted_proxies",
+           .kind = option_kind::network_list, .argument = "NETWORK",
+           .help = "believed: 10.0.0.0/8, ::1, unix",
+           .target = MEMBER(listener.trusted_proxies)},
+    option{.key = "listen.*.trusted_header",
+           .kind = option_kind::choice, .argument = "NAME", .initial = "x-forwarded-for",
+           .help = "or forwarded: which they set",
+           .target = MEMBER(listener.trusted_header), .choices = "x-forwarded-for forwarded"},
+    option{.key = "listen.*.proxy_protocol",
+           .kind = option_kind::boolean, .initial = "false",
+           .help = "they begin with a PROXY header",
+           .target = MEMBER(listener.proxy_protocol)},
+    option{.key = "listen.*.socket_mode",
+           .kind = option_kind::choice, .argument = "MODE", .initial = "660",
+           .help = "of a unix socket: 600, 660 or 666",
+           .target = MEMBER(listener.socket_mode), .choices = "600 660 666"},
     option{.key = "origin.timeout.connect",
            .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
            .help = "connecting, per address",
@@ -314,6 +338,14 @@ constexpr std::array table{
            .kind = option_kind::size, .argument = "SIZE", .initial = "64KiB",
            .help = "of one HTTP head",
            .target = MEMBER(max_head), .min = 1024, .max = mebibyte},
+    option{.key = "policy.max_request_line",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "16KiB",
+           .help = "of its first line; longer: 414",
+           .target = MEMBER(max_request_line), .min = 1024, .max = mebibyte},
+    option{.key = "policy.max_fields",
+           .kind = option_kind::integer, .argument = "N", .initial = "200",
+           .help = "of one HTTP head; more: 431",
+           .target = MEMBER(max_fields), .min = 1, .max = 10'000},
     option{.key = "admin.drain_timeout",
            .kind = option_kind::duration, .argument = "TIME", .initial = "5m",
            .help = "transfers after SIGTERM; 0: no limit",
@@ -425,7 +457,7 @@ bool option::is_list() const {
          kind == option_kind::hash_list || kind == option_kind::choice_list ||
          kind == option_kind::method_list || kind == option_kind::path_list ||
          kind == option_kind::host_list || kind == option_kind::status_list ||
-         kind == option_kind::media_type_list;
+         kind == option_kind::media_type_list || kind == option_kind::network_list;
 }
 
 bool option::sets_policy() const {

@@ -31,7 +31,8 @@ enum class option_kind : std::uint8_t {
   duration,
   choice,  // one of `choices`
   choice_list,
-  path,   // any text without control characters
+  path,  // any text without control characters
+  network_list,
   label,  // a short text for logs and metrics
   method_list,
   path_list,  // patterns, as those below
@@ -48,17 +49,16 @@ using policy_member = T& (*)(policy&);
 template <class T>
 using rule_member = T& (*)(rule&);
 
-using option_target =
-    std::variant<std::monostate, member<endpoint>, member<std::optional<endpoint>>, member<url>,
-                 member<std::vector<url>>, member<std::vector<std::uint16_t>>,
-                 member<std::vector<std::string>>, member<bool>, member<unsigned>,
-                 member<std::size_t>, member<std::chrono::milliseconds>, member<std::string>,
-                 policy_member<scan_mode>, policy_member<remedy>, policy_member<delivery_mode>,
-                 policy_member<range_mode>, policy_member<encoding_mode>,
-                 policy_member<page_source>, policy_member<bool>, policy_member<unsigned>,
-                 policy_member<std::uint64_t>, policy_member<std::chrono::milliseconds>,
-                 rule_member<std::string>, rule_member<std::vector<std::string>>,
-                 rule_member<std::vector<unsigned>>, rule_member<std::optional<std::uint64_t>>>;
+using option_target = std::variant<
+    std::monostate, member<endpoint>, member<std::optional<endpoint>>, member<url>,
+    member<std::vector<url>>, member<std::vector<std::uint16_t>>, member<std::vector<std::string>>,
+    member<std::vector<network>>, member<bool>, member<unsigned>, member<std::size_t>,
+    member<std::chrono::milliseconds>, member<std::string>, policy_member<scan_mode>,
+    policy_member<remedy>, policy_member<delivery_mode>, policy_member<range_mode>,
+    policy_member<encoding_mode>, policy_member<page_source>, policy_member<bool>,
+    policy_member<unsigned>, policy_member<std::uint64_t>, policy_member<std::chrono::milliseconds>,
+    rule_member<std::string>, rule_member<std::vector<std::string>>,
+    rule_member<std::vector<unsigned>>, rule_member<std::optional<std::uint64_t>>>;
 
 struct option {
   // TOML key path; "*" is a name that the user chooses, "[]" an array of tables. Empty: not in the

@@ -38,7 +38,15 @@ std::string parse(const option& row, std::string_view text, std::optional<endpoi
     out.reset();
     return {};
   }
-  return parse(row, text, out.emplace());
+  const auto why = parse(row, text, out.emplace());
+  if (!why.empty() || out->unix_socket.empty()) return why;
+  return "is a unix socket, and this listener needs HOST:PORT";
+}
+
+std::string parse(const option&, std::string_view text, network& out) {
+  std::string why;
+  parse_network(text, out, why);
+  return why;
 }
 
 std::string check_origin(const url& u) {
@@ -293,6 +301,10 @@ std::string show_value(const option&, bool value) {
 
 std::string show_value(const option&, std::chrono::milliseconds value) {
   return format_duration(value);
+}
+
+std::string show_value(const option&, const network& value) {
+  return value.to_string();
 }
 
 std::string show_value(const option&, const std::string& value) {

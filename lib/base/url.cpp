@@ -28,6 +28,7 @@ constexpr std::array<known_scheme, 4> known_schemes{
 constexpr std::string_view unix_scheme = "icap+unix";
 // sockaddr_un holds 108 bytes, the NUL at its end included.
 constexpr std::size_t longest_socket_path = 107;
+constexpr std::string_view unix_endpoint = "unix:";
 
 const known_scheme* find_scheme(std::string_view name) {
   for (const auto& s : known_schemes)
@@ -192,6 +193,19 @@ bool parse_unix(std::string_view text, url& out, std::string& why) {
   return false;
 }
 
+bool parse_unix_endpoint(std::string_view text, endpoint& out, std::string& why) {
+  const auto path = text.substr(unix_endpoint.size());
+  if (path.size() < 2 || path.front() != '/' || path.back() == '/')
+    why = "has no absolute path of a socket; the form is unix:/path/to/socket";
+  else if (path.size() > longest_socket_path)
+    why = "has a socket path of more than 107 bytes, which the system does not take";
+  else {
+    out = {{}, 0, std::string(path)};
+    return true;
+  }
+  return false;
+}
+
 // With examples that have the user's port, if it is one.
 std::string no_host(std::string_view port) {
   const std::string shown(to_port(port) ? port : "8080");
@@ -202,6 +216,7 @@ std::string no_host(std::string_view port) {
 }  // namespace
 
 std::string endpoint::to_string() const {
+  if (!unix_socket.empty()) return std::string(unix_endpoint) + unix_socket;
   return bracketed(host) + ':' + std::to_string(port);
 }
 
@@ -222,12 +237,13 @@ std::string url::request_uri() const {
 }
 
 bool parse_endpoint(std::string_view text, endpoint& out, std::string& why) {
-  if (text.starts_with("unix:") || text.find('/') != std::string_view::npos) {
-    why = "is not HOST:PORT (nothing else is supported yet)";
-    return false;
-  }
   if (has_unprintable(text)) {
     why = "has a blank, a control character or a letter outside ASCII in it";
+    return false;
+  }
+  if (text.starts_with(unix_endpoint)) return parse_unix_endpoint(text, out, why);
+  if (text.find('/') != std::string_view::npos) {
+    why = "is neither HOST:PORT nor unix:/path/to/socket";
     return false;
   }
   std::string_view host;

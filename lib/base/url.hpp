@@ -7,10 +7,12 @@
 
 namespace icapgate {
 
-// host:port to listen on. The host is an IP literal (without brackets) or a name.
+// host:port or unix:/path/to/socket, to listen on. The host is an IP literal (without brackets) or
+// a name.
 struct endpoint {
   std::string host;
-  std::uint16_t port = 0;  // 0: any free port
+  std::uint16_t port = 0;     // 0: any free port
+  std::string unix_socket{};  // its path, absolute; empty: TCP
 
   std::string to_string() const;  // IPv6 in brackets
 

@@ -7,6 +7,7 @@
 #include <boost/beast/http/field.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -41,9 +42,11 @@ struct message_head {
 struct request_head : message_head {
   std::string_view method;
   std::string_view target;        // as received
-  std::string_view host;          // of the target in absolute form, else of the Host field
+  std::string_view host;          // of the target in absolute form, else of the Host field; they
+                                  // differ in case and default port at most
   std::string_view origin_form;   // path and query, "*" for OPTIONS *
   bool expects_continue = false;  // Expect: 100-continue
+  std::optional<std::uint32_t> max_forwards = {};  // of OPTIONS (RFC 9110 7.6.2)
 
   bool is_head() const { return method == "HEAD"; }
   bool is_idempotent() const;  // RFC 9110 9.2.2
@@ -58,8 +61,10 @@ struct response_head : message_head {
 
 // Parses a whole head, start line to empty line; the views in `out` point into `text`.
 // The framing must be unambiguous (RFC 9112 6.1, 6.3): one Content-Length of digits, or exactly
-// "Transfer-Encoding: chunked", never both.
-// Errors: client_head_invalid, client_version_unsupported.
+// "Transfer-Encoding: chunked", never both. CONNECT and TRACE are refused, and so is the wish to go
+// on in HTTP/2: what follows it would be requests that nobody reads here.
+// Errors: client_head_invalid, client_version_unsupported, client_method_refused,
+// client_coding_unsupported, client_expectation_unsupported, policy_upgrade_refused.
 errc parse_request(std::string_view text, request_head& out);
 
 // As above. `to_head`: the response answers a HEAD request and has no body whatever its fields say.

@@ -206,6 +206,11 @@ page error_page(errc reason, std::string_view request_id) {
           "range.";
       break;
     case 501:
+      if (reason != errc::policy_upgrade_refused) {
+        content.title = reason_phrase(row.status);
+        content.text = row.text;
+        break;
+      }
       content.title = "Protocol not available";
       content.text =
           "Another protocol was asked for, which can't be checked for malware. It is not available "

@@ -1,10 +1,15 @@
 #include "http/head.hpp"
 
+#include "http/authority.hpp"
+#include "http/characters.hpp"
+#include "http/rules.hpp"
+
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 
@@ -84,28 +89,56 @@ class head_parser : public beast::http::basic_parser<is_request> {
 // What the fields say of the body, before method and status are looked at.
 struct framing_fields {
   bool chunked = false;
+  bool other_coding = false;  // before it
   std::optional<std::uint64_t> length;
 };
+
+// More digits than the largest length has are leading zeros, which not everybody reads.
+constexpr std::size_t max_length_digits = 19;
+
+bool read_length(std::string_view text, framing_fields& found) {
+  const auto value = read_number(text);
+  const bool in_range = value && *value <= std::uint64_t{INT64_MAX};
+  if (found.length || !in_range || text.size() > max_length_digits) return false;
+  found.length = value;
+  return true;
+}
+
+// RFC 9112 6.1, 6.3: "chunked" once, and last. Codings before it are at least not ambiguous.
+bool read_coding(std::string_view text, framing_fields& found) {
+  const auto last = text.rfind(',');
+  found.other_coding = last != text.npos;
+  if (found.chunked || !iequals(trim(text.substr(last + 1)), "chunked")) return false;
+  found.chunked = true;
+  if (!found.other_coding) return true;
+  auto before = text.substr(0, last);
+  do {
+    const auto coding = trim(split_off(before, ","));
+    if (!is_token(coding) || iequals(coding, "chunked")) return false;
+  } while (!before.empty());
+  return true;
+}
 
 // RFC 9112 6.3: whatever two recipients could read in two ways is refused.
 std::optional<framing_fields> read_framing(const message_head& head) {
   framing_fields found;
   for (const auto& f : head.fields) {
-    if (f.id == field_id::transfer_encoding) {
-      if (found.chunked || head.version < 11 || !iequals(f.value, "chunked")) return std::nullopt;
-      found.chunked = true;
-    } else if (f.id == field_id::content_length) {
-      std::uint64_t value = 0;
-      const auto* end = f.value.data() + f.value.size();
-      const auto [stop, ec] = std::from_chars(f.value.data(), end, value);
-      const bool in_range = value <= std::uint64_t{INT64_MAX};
-      if (found.length || f.value.empty() || ec != std::errc{} || stop != end || !in_range)
-        return std::nullopt;
-      found.length = value;
-    }
+    if (f.id == field_id::content_length && !read_length(f.value, found)) return std::nullopt;
+    if (f.id != field_id::transfer_encoding) continue;
+    if (head.version < 11 || !read_coding(f.value, found)) return std::nullopt;
   }
   if (found.chunked && found.length) return std::nullopt;
   return found;
+}
+
+// Content_Length and the like: many programs behind a gateway take "_" for "-".
+bool is_disguised(const field& f) {
+  static constexpr std::array<std::string_view, 2> names{"content-length", "transfer-encoding"};
+  if (f.id != field_id::unknown || f.name.find('_') == std::string_view::npos) return false;
+  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+    return std::equal(name.begin(), name.end(), f.name.begin(), f.name.end(),
+                      [](char x, char y) { return x == (y == '_' ? '-' : ascii_lower(y)); });
+  });
 }
 
 bool allows_keep_alive(const message_head& head) {
@@ -133,32 +166,6 @@ void set_framing(message_head& head, const framing_fields& found, body_framing o
   }
 }
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-bool is_made_of(std::string_view text, std::string_view others) {
-  return std::all_of(text.begin(), text.end(), [&](char c) {
-    const char low = ascii_lower(c);
-    return is_digit(c) || (low >= 'a' && low <= 'z') || others.find(c) != std::string_view::npos;
-  });
-}
-
-// RFC 9110 7.2: uri-host [ ":" port ], with a host and without user information.
-bool is_host(std::string_view text) {
-  const bool literal = text.starts_with('[');
-  const auto end = std::min(text.size(), text.find(literal ? ']' : ':'));
-  const auto name = text.substr(literal, end - literal);
-  auto port = text.substr(end);
-  if (literal) {
-    if (port.empty()) return false;
-    port.remove_prefix(1);
-  }
-  if (name.empty() || !is_made_of(name, literal ? ".:" : "-._~%!$&'()*+,;=")) return false;
-  return port.empty() ||
-         (port.front() == ':' && std::all_of(port.begin() + 1, port.end(), is_digit));
-}
-
 // RFC 9112 3.2: exactly one valid Host; version 1.0 may do without.
 bool read_host(request_head& head) {
   const bool optional = head.version < 11;
@@ -166,14 +173,24 @@ bool read_host(request_head& head) {
   const auto count = std::count_if(head.fields.begin(), head.fields.end(), is_host_field);
   if (count != 1) return count == 0 && optional;
   head.host = head.find(field_id::host)->value;
-  return head.host.empty() ? optional : is_host(head.host);
+  return head.host.empty() ? optional : read_authority(head.host).has_value();
 }
 
-// RFC 9112 3.2: splits the target; the host of an absolute one takes the place of the Host field.
+// The host of an absolute target stands for the Host field (RFC 9112 3.2.2). Where both differ, two
+// recipients would route the request in two ways.
+bool take_target_host(request_head& head, std::string_view host) {
+  const auto named = read_authority(host);
+  if (!named) return false;
+  if (!head.host.empty() && !is_same(*named, *read_authority(head.host))) return false;
+  head.host = host;
+  return true;
+}
+
+// RFC 9112 3.2: splits the target.
 bool read_target(request_head& head) {
   auto target = head.target;
   // A fragment is no part of a target: what is behind it would be read in two ways.
-  if (target.find('#') != std::string_view::npos || head.method == "CONNECT") return false;
+  if (target.find('#') != std::string_view::npos) return false;
   if (target.front() == '/' || (target == "*" && head.method == "OPTIONS")) {
     head.origin_form = target;
     return true;
@@ -182,11 +199,68 @@ bool read_target(request_head& head) {
   if (!iequals(target.substr(0, scheme.size()), scheme)) return false;
   target.remove_prefix(scheme.size());
   const auto path = std::min(target.size(), target.find_first_of("/?"));
-  head.host = target.substr(0, path);
   head.origin_form = target.substr(path);
   // RFC 9112 3.2.1, 3.2.4: an empty path stands for the root, or for the server as a whole.
   if (head.origin_form.empty()) head.origin_form = head.method == "OPTIONS" ? "*" : "/";
-  return head.origin_form.front() != '?' && is_host(head.host);
+  return head.origin_form.front() != '?' && take_target_host(head, target.substr(0, path));
+}
+
+// RFC 9110 10.1.1: nothing but 100-continue may be expected.
+bool read_expectations(request_head& head) {
+  bool known = true;
+  bool go_on = false;
+  for (const auto& f : head.fields) {
+    if (f.id != field_id::expect) continue;
+    for_each_token(f.value, [&](std::string_view expectation) {
+      go_on = iequals(expectation, "100-continue");
+      known = known && go_on;
+    });
+  }
+  head.expects_continue = go_on && head.version >= 11;
+  return known;
+}
+
+// RFC 9110 7.6.2: other methods than OPTIONS (and TRACE) may ignore it.
+bool read_max_forwards(request_head& head) {
+  if (head.method != "OPTIONS") return true;
+  for (const auto& f : head.fields) {
+    if (f.id != field_id::max_forwards) continue;
+    const bool digits = !f.value.empty() && std::all_of(f.value.begin(), f.value.end(), is_digit);
+    if (head.max_forwards || !digits) return false;
+    const std::uint64_t most = UINT32_MAX;
+    head.max_forwards =
+        static_cast<std::uint32_t>(std::min(read_number(f.value).value_or(most), most));
+  }
+  return true;
+}
+
+// RFC 9113 3.1: "h2c", or what other names it had.
+bool wants_http2(const request_head& head) {
+  bool wanted = false;
+  for (const auto& f : head.fields) {
+    if (f.id != field_id::upgrade) continue;
+    for_each_token(f.value, [&](std::string_view protocol) {
+      const auto name = protocol.substr(0, protocol.find('/'));
+      if (iequals(name, "h2c") || iequals(name, "h2") || iequals(name, "http")) wanted = true;
+    });
+  }
+  return wanted && wants_upgrade(head);
+}
+
+errc check_request(request_head& head) {
+  const auto framing = read_framing(head);
+  if (!framing || std::any_of(head.fields.begin(), head.fields.end(), is_disguised))
+    return errc::client_head_invalid;
+  // A tunnel would end all that this gateway is for; a trace shows others' credentials.
+  if (head.method == "CONNECT" || head.method == "TRACE") return errc::client_method_refused;
+  if (!read_host(head) || !read_target(head) || !read_max_forwards(head))
+    return errc::client_head_invalid;
+  if (framing->other_coding) return errc::client_coding_unsupported;
+  if (!read_expectations(head)) return errc::client_expectation_unsupported;
+  if (wants_http2(head)) return errc::policy_upgrade_refused;
+  set_framing(head, *framing, body_framing::none);
+  head.keep_alive = allows_keep_alive(head);
+  return errc::complete;
 }
 
 // Beast tells of a bad version wherever a request line goes wrong behind its target.
@@ -216,7 +290,7 @@ const field* message_head::find(field_id id) const {
 
 bool request_head::is_idempotent() const {
   return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
-         method == "OPTIONS" || method == "TRACE";
+         method == "OPTIONS";
 }
 
 errc parse_request(std::string_view text, request_head& out) {
@@ -226,13 +300,7 @@ errc parse_request(std::string_view text, request_head& out) {
     const bool version = ec == beast::http::error::bad_version && asks_for_other_version(text);
     return version ? errc::client_version_unsupported : errc::client_head_invalid;
   }
-  const auto framing = read_framing(out);
-  if (!framing || !read_host(out) || !read_target(out)) return errc::client_head_invalid;
-  set_framing(out, *framing, body_framing::none);
-  out.keep_alive = allows_keep_alive(out);
-  const auto* expect = out.find(field_id::expect);
-  out.expects_continue = expect && iequals(expect->value, "100-continue") && out.version >= 11;
-  return errc::complete;
+  return check_request(out);
 }
 
 errc parse_response(std::string_view text, bool to_head, response_head& out) {
@@ -240,7 +308,7 @@ errc parse_response(std::string_view text, bool to_head, response_head& out) {
   head_parser<false> parser(text, out);
   if (parser.parse() || out.status < 100) return errc::origin_head_invalid;
   const auto framing = read_framing(out);
-  if (!framing) return errc::origin_head_invalid;
+  if (!framing || framing->other_coding) return errc::origin_head_invalid;
   const bool bodyless = to_head || out.status < 200 || out.status == 204 || out.status == 304;
   if (!bodyless) set_framing(out, *framing, body_framing::until_close);
   out.keep_alive = out.framing != body_framing::until_close && allows_keep_alive(out);

@@ -1,5 +1,6 @@
 #include "http/rules.hpp"
 
+#include "http/forwarded.hpp"
 #include "http/preferences.hpp"
 #include "http/range.hpp"
 
@@ -71,9 +72,13 @@ bool iless(std::string_view a, std::string_view b) {
 
 // --- towards the origin
 
-bool is_changed(const field& f, const request_changes& changes) {
+bool is_changed(const field& f, const request_head& head, const request_changes& changes) {
+  // RFC 9110 10.1.1: version 1.0 has no expectations, and what goes on is version 1.1.
+  if (f.id == field_id::expect) return head.version < 11;
+  if (f.id == field_id::max_forwards) return head.max_forwards.has_value();
   if (f.id == field_id::accept_encoding)
     return changes.accept_encoding != request_changes::codings::as_asked;
+  if (changes.path && is_forwarding_field(f.name)) return true;
   return changes.whole && is_range_field(f);
 }
 
@@ -342,8 +347,12 @@ void append_origin_request(std::string& wire, const request_head& head,
   wire.append(head.method).append(" ").append(head.origin_form).append(" HTTP/1.1\r\n");
   append_field(wire, "Host", head.host);
   for (const auto& f : head.fields)
-    if (f.id != field_id::host && !dropped.contains(f) && !is_changed(f, changes))
+    if (f.id != field_id::host && !dropped.contains(f) && !is_changed(f, head, changes))
       append_field(wire, f.name, f.value);
+  // RFC 9110 7.6.2; a request with 0 goes nowhere.
+  if (head.max_forwards.value_or(0) > 0)
+    append_field(wire, "Max-Forwards", std::to_string(*head.max_forwards - 1));
+  if (changes.path) wire.append(changes.path->lines);
   append_codings(wire, head, changes.accept_encoding);
   if (changes.upgrade && wants_upgrade(head)) append_upgrade(wire, head);
   if (head.framing == body_framing::chunked) wire.append("Transfer-Encoding: chunked\r\n");
@@ -351,7 +360,8 @@ void append_origin_request(std::string& wire, const request_head& head,
   wire.append(crlf);
 }
 
-void append_scanner_request(std::string& wire, const request_head& head, bool credentials) {
+void append_scanner_request(std::string& wire, const request_head& head, bool credentials,
+                            const forwarding* path) {
   const hop_by_hop dropped(head);
   wire.append(head.method).append(" http://").append(head.host);
   if (head.origin_form != "*") wire.append(head.origin_form);
@@ -359,8 +369,10 @@ void append_scanner_request(std::string& wire, const request_head& head, bool cr
   append_field(wire, "Host", head.host);
   for (const auto& f : head.fields) {
     if (f.id == field_id::host || dropped.contains(f) || is_for_proxies(f)) continue;
+    if (path && is_forwarding_field(f.name)) continue;
     append_field(wire, f.name, credentials || !is_credential(f) ? f.value : "-");
   }
+  if (path) wire.append(path->lines);
   wire.append(crlf);
 }
 

@@ -11,6 +11,8 @@
 
 namespace icapgate::http {
 
+struct forwarding;
+
 // The fields of one message that end at this hop (RFC 9110 7.6.1).
 class hop_by_hop {
  public:
@@ -44,6 +46,7 @@ struct request_changes {
   codings accept_encoding = codings::as_asked;
   bool whole = false;    // no field asks for a part: the origin sends all of it
   bool upgrade = false;  // where the client wants another protocol, the origin is asked for it
+  const forwarding* path = nullptr;  // stands for all that the request says of its way to us
 };
 
 // RFC 9110 7.8: the client wants to go on in another protocol on this connection.
@@ -60,7 +63,8 @@ void append_origin_request(std::string& wire, const request_head& head,
 // Appends the request as the scanner sees it: absolute form, no hop-by-hop fields,
 // Proxy-Authenticate and Proxy-Authorization among them (see http/identity). Without `credentials`
 // the values of Authorization and Cookie are replaced by "-": ICAP is often clear text.
-void append_scanner_request(std::string& wire, const request_head& head, bool credentials);
+void append_scanner_request(std::string& wire, const request_head& head, bool credentials,
+                            const forwarding* path = nullptr);
 
 // Appends the response as the scanner sees it: no hop-by-hop fields, as above, no body framing but
 // a known length. `decoded`: the scanner gets the body without its content coding, so that no field

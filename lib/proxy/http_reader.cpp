@@ -8,8 +8,6 @@ namespace {
 
 using body_status = http_reader::body_status;
 
-constexpr std::string_view end_of_head = "\r\n\r\n";
-
 body_status to_body_status(io_status status) {
   switch (status) {
     case io_status::ok:
@@ -44,16 +42,16 @@ void http_reader::flat_buffer::release() {
 http_reader::head_status http_reader::try_read_head() {
   for (;;) {
     if (!skip_blank_lines()) return head_status::too_large;
-    const auto from = searched_ > 3 ? searched_ - 3 : 0;
-    const auto end = pending_.find(end_of_head, from);
-    if (end != std::string_view::npos) {
-      head_size_ = end + end_of_head.size();
-      if (head_size_ > max_head_) return head_status::too_large;
-      pending_.remove_prefix(head_size_);
-      searched_ = 0;
-      return head_status::complete;
+    switch (scanner_.scan(pending_)) {
+      case http::head_scanner::status::complete:
+        return take_head();
+      case http::head_scanner::status::invalid:
+        return head_status::invalid;
+      case http::head_scanner::status::line_too_long:
+        return head_status::line_too_long;
+      case http::head_scanner::status::need_input:
+        break;
     }
-    searched_ = pending_.size();
     if (!make_room()) return head_status::too_large;
     auto* free = input_.data() + pending_.size();
     const auto got = from_.try_read({free, input_.capacity() - pending_.size()});
@@ -65,6 +63,14 @@ http_reader::head_status http_reader::try_read_head() {
   }
 }
 
+http_reader::head_status http_reader::take_head() {
+  if (scanner_.size() > max_head_) return head_status::too_large;
+  head_size_ = scanner_.size();
+  pending_.remove_prefix(head_size_);
+  scanner_.reset();
+  return head_status::complete;
+}
+
 // While a head is incomplete, what is pending starts at the buffer's front. False: a peer that
 // sends nothing but blank lines would keep the worker busy for ever.
 bool http_reader::skip_blank_lines() {
@@ -74,7 +80,7 @@ bool http_reader::skip_blank_lines() {
   skipped_ += pending_.size() - rest.size();
   std::memmove(input_.data(), rest.data(), rest.size());
   pending_ = {input_.data(), rest.size()};
-  searched_ = 0;
+  scanner_.reset();
   return skipped_ <= max_head_;
 }
 
@@ -94,6 +100,16 @@ void http_reader::begin_body(const http::message_head& head) {
   const bool empty = framing_ == http::body_framing::length && remaining_ == 0;
   ended_ = empty || framing_ == http::body_framing::none;
   chunks_.reset();
+}
+
+bool http_reader::begins_well() const {
+  if (framing_ != http::body_framing::chunked) return true;
+  auto ahead = chunks_;
+  auto rest = pending_;
+  std::string_view data;
+  auto event = chunk_decoder::event::data;
+  while (event == chunk_decoder::event::data) event = ahead.next(rest, data);
+  return event != chunk_decoder::event::invalid;
 }
 
 http_reader::body_result http_reader::try_read_body(const mutable_buffers& into) {
@@ -159,7 +175,8 @@ http_reader::body_result http_reader::read_chunked(const mutable_buffers& into) 
 }
 
 void http_reader::finish_message() {
-  head_size_ = searched_ = skipped_ = 0;
+  head_size_ = skipped_ = 0;
+  scanner_.reset();
   if (pending_.empty()) {
     input_.release();
     pending_ = {};

@@ -3,6 +3,7 @@
 
 #include "base/chunked.hpp"
 #include "http/head.hpp"
+#include "http/head_scanner.hpp"
 #include "proxy/block_pool.hpp"
 #include "proxy/io.hpp"
 #include "proxy/stream.hpp"
@@ -18,11 +19,12 @@ namespace icapgate::proxy {
 // messages unless the peer sent ahead.
 class http_reader {
  public:
-  // `max_head`: bytes of one head, start line to empty line.
-  http_reader(stream& from, block_pool& blocks, std::size_t max_head)
-      : from_(from), blocks_(blocks), max_head_(max_head) {}
+  // `max_head`: bytes of one head, start line to empty line; `max_line`: of its first line.
+  http_reader(stream& from, block_pool& blocks, std::size_t max_head,
+              std::size_t max_line = std::string_view::npos)
+      : from_(from), blocks_(blocks), max_head_(max_head), scanner_(max_line) {}
 
-  enum class head_status { complete, would_block, eof, reset, too_large };
+  enum class head_status { complete, would_block, eof, reset, too_large, line_too_long, invalid };
 
   // One attempt to complete a head. Blank lines before it are skipped (RFC 9112 2.2).
   head_status try_read_head();
@@ -43,6 +45,9 @@ class http_reader {
   void begin_body(const http::message_head& head);
   // One attempt to read decoded bytes of the body. `end` once it is whole, and from then on.
   body_result try_read_body(const mutable_buffers& into);
+  // False: what was received of the body together with its head is not correctly framed, so that
+  // the message can be refused before anything is done with it.
+  bool begins_well() const;
   // The whole body was read.
   bool body_ended() const { return ended_; }
 
@@ -56,6 +61,7 @@ class http_reader {
   block_pool& blocks() { return blocks_; }
 
  private:
+  head_status take_head();
   bool make_room();
   bool skip_blank_lines();
   body_result read_plain(mutable_buffers into);
@@ -89,8 +95,8 @@ class http_reader {
   flat_buffer input_;
   block scratch_;             // chunked bytes on their way through the decoder
   std::string_view pending_;  // received and not used yet; in input_ or scratch_
-  std::size_t searched_ = 0;  // bytes of pending_ that hold no end of a head
-  std::size_t skipped_ = 0;   // bytes of blank lines before the head
+  http::head_scanner scanner_;
+  std::size_t skipped_ = 0;  // bytes of blank lines before the head
   std::size_t head_size_ = 0;
 
   http::body_framing framing_ = http::body_framing::none;

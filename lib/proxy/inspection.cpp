@@ -47,7 +47,7 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
     : resources_(resources),
       path_(of.request.origin_form),
       request_id_(of.request_id),
-      client_ip_(of.client_ip),
+      client_ip_(of.path.client == http::arrival().name() ? std::string() : of.path.client),
       server_ip_(of.server_ip),
       status_(of.response.status),
       body_(resources.new_spool()),
@@ -58,7 +58,8 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
   if (of.response.framing == http::body_framing::length) length_ = of.response.content_length;
   if (decoded_body_) intake_.decode(codings, decoded_);
   const auto& settings = resources.settings;
-  http::append_scanner_request(request_head_, of.request, settings.scanner_sees_credentials);
+  http::append_scanner_request(request_head_, of.request, settings.scanner_sees_credentials,
+                               &of.path);
   http::append_scanner_response(response_head_, of.response, decoded_body_);
   http::append_proxy_challenges(proxy_fields_, of.response);
   // Where the scanner wants credentials of ours, the client's are not for it.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/policy.hpp"
+#include "http/forwarded.hpp"
 #include "http/head.hpp"
 #include "proxy/body_intake.hpp"
 #include "proxy/worker.hpp"
@@ -24,7 +25,7 @@ class inspection {
     const http::request_head& request;
     const http::response_head& response;
     std::string_view request_id;
-    std::string_view client_ip;
+    const http::forwarding& path;
     std::string_view server_ip;
   };
 

@@ -139,6 +139,7 @@ task<errc> origin_exchange::read_heads(http::response_head& response, bool& fina
     if (status != http_reader::head_status::complete) co_return head_failure(status);
     const auto parsed = http::parse_response(origin_.reader.head(), request_.is_head(), response);
     if (parsed != errc::complete) co_return parsed;
+    if (response.fields.size() > settings_.max_fields) co_return errc::origin_head_too_large;
     const bool upgraded = response.status == 101;
     if (upgraded && !(upgrade_ && http::names_websocket(response)))
       co_return errc::origin_upgrade_refused;
@@ -162,6 +163,8 @@ errc origin_exchange::head_failure(http_reader::head_status status) const {
       return errc::origin_head_eof;
     case http_reader::head_status::too_large:
       return errc::origin_head_too_large;
+    case http_reader::head_status::invalid:
+      return errc::origin_head_invalid;
     default:
       return errc::origin_head_reset;
   }

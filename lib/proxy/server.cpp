@@ -2,6 +2,8 @@
 
 #include "base/log.hpp"
 #include "proxy/admin.hpp"
+#include "proxy/admission.hpp"
+#include "proxy/listening.hpp"
 #include "proxy/scanner_watch.hpp"
 #include "proxy/status.hpp"
 #include "proxy/worker.hpp"
@@ -9,8 +11,11 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <system_error>
@@ -56,7 +61,7 @@ tcp::acceptor bind(asio::io_context& context, const endpoint& at, const tcp::end
   return acceptor;
 }
 
-void listen(tcp::acceptor& acceptor, const endpoint& at) {
+void listen(auto& acceptor, const endpoint& at) {
   boost::system::error_code ec;
   acceptor.listen(backlog, ec);
   if (ec) cannot("listen on", at, ec);
@@ -80,7 +85,9 @@ class server::impl {
   int run();
   void stop();
 
-  endpoint listen_address() const { return to_endpoint(address_); }
+  endpoint listen_address() const {
+    return settings_.listen.unix_socket.empty() ? to_endpoint(address_) : settings_.listen;
+  }
   std::optional<endpoint> admin_address() const {
     if (!admin_) return std::nullopt;
     return to_endpoint(admin_->address());
@@ -88,6 +95,9 @@ class server::impl {
 
  private:
   void open_workers();
+  void open_tcp_workers(unsigned count);
+  void open_unix_workers(unsigned count);
+  void add_worker(int listening, const asio::generic::stream_protocol& protocol);
   void open_admin();
   void await_signal();
   void drain();
@@ -101,12 +111,14 @@ class server::impl {
   asio::signal_set signals_{context_};
   asio::steady_timer drain_end_{context_};
   spool_budget budget_;
+  admission clients_;
   scanner_list scanners_;
   std::unique_ptr<scanner_watch> watch_;
   std::vector<std::unique_ptr<worker_metrics>> metrics_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::unique_ptr<admin> admin_;
-  tcp::endpoint address_;
+  tcp::endpoint address_;  // where it is not a unix socket
+  std::optional<socket_file> socket_file_;
   bool draining_ = false;
 };
 
@@ -114,6 +126,8 @@ server::impl::impl(const config& settings, access_log& log)
     : settings_(settings),
       log_(log),
       budget_(settings.spool_total_memory, settings.spool_total_disk),
+      clients_({settings.client.max_connections, settings.client.max_per_address,
+                raise_descriptor_limit()}),
       scanners_(make_scanners(settings)) {
   open_workers();
   open_admin();
@@ -122,6 +136,13 @@ server::impl::impl(const config& settings, access_log& log)
 
 void server::impl::open_workers() {
   const auto count = worker_count(settings_);
+  if (settings_.listen.unix_socket.empty())
+    open_tcp_workers(count);
+  else
+    open_unix_workers(count);
+}
+
+void server::impl::open_tcp_workers(unsigned count) {
   auto address = resolve(context_, settings_.listen);
   // A port that another process serves is an error, even where both would share it.
   auto first = bind(context_, settings_.listen, address, false);
@@ -133,10 +154,27 @@ void server::impl::open_workers() {
   for (unsigned i = 0; i < count; ++i) {
     auto acceptor = i == 0 ? std::move(first) : bind(context_, settings_.listen, address_, true);
     listen(acceptor, settings_.listen);
-    metrics_.push_back(std::make_unique<worker_metrics>(settings_.rules.size()));
-    workers_.push_back(std::make_unique<worker>(settings_, log_, scanners_, *metrics_.back(),
-                                                budget_, acceptor.release(), address_.protocol()));
+    add_worker(acceptor.release(), address_.protocol());
   }
+}
+
+// Its queue can't be shared out by the kernel: the workers take from the same one.
+void server::impl::open_unix_workers(unsigned count) {
+  auto acceptor = bind_unix(context_, settings_.listen, settings_.listener.socket_mode);
+  socket_file_.emplace(settings_.listen.unix_socket);
+  listen(acceptor, settings_.listen);
+  const auto protocol = acceptor.local_endpoint().protocol();
+  for (unsigned i = 0; i < count; ++i) {
+    const int copy = ::fcntl(acceptor.native_handle(), F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) cannot("listen on", settings_.listen, {errno, boost::system::system_category()});
+    add_worker(copy, protocol);
+  }
+}
+
+void server::impl::add_worker(int listening, const asio::generic::stream_protocol& protocol) {
+  metrics_.push_back(std::make_unique<worker_metrics>(settings_.rules.size()));
+  workers_.push_back(std::make_unique<worker>(settings_, log_, scanners_, *metrics_.back(), budget_,
+                                              clients_, listening, protocol));
 }
 
 void server::impl::open_admin() {

@@ -1,7 +1,13 @@
 #include "proxy/session.hpp"
 
 #include "http/pages.hpp"
+#include "proxy/proxy_protocol.hpp"
 #include "proxy/transaction.hpp"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
 
 namespace icapgate::proxy {
 namespace {
@@ -11,16 +17,81 @@ namespace {
 constexpr milliseconds linger_time{2000};
 constexpr std::size_t linger_bytes = 4 << 20;
 
+errc head_failure(http_reader::head_status status) {
+  switch (status) {
+    case http_reader::head_status::too_large:
+      return errc::client_head_too_large;
+    case http_reader::head_status::line_too_long:
+      return errc::client_target_too_long;
+    case http_reader::head_status::invalid:
+      return errc::client_head_invalid;
+    default:
+      return errc::client_closed;
+  }
+}
+
 }  // namespace
 
-session::session(worker_resources& resources, stream::socket_type socket,
-                 std::string client_address)
+session::session(worker_resources& resources, stream::socket_type socket, const http::arrival& from,
+                 admission::ticket place)
     : resources_(resources),
       client_(std::move(socket), resources.all_deadlines),
-      reader_(client_, resources.blocks, resources.settings.max_head),
-      client_address_(std::move(client_address)) {}
+      reader_(client_, resources.blocks, resources.settings.max_head,
+              resources.settings.max_request_line),
+      from_(from),
+      place_(std::move(place)) {}
+
+// What comes before the first request. Refused clients get no answer: they are too many, or nobody
+// knows what they speak.
+task<errc> session::begin() {
+  head_began_ = clock::now();
+  if (!from_.trusted) co_return has_place() ? errc::complete : errc::client_closed;
+  if (!resources_.settings.listener.proxy_protocol) co_return errc::complete;
+  const auto reason = co_await read_proxy_header();
+  if (reason != errc::complete) co_return reason;
+  co_return has_place() ? errc::complete : errc::client_closed;
+}
+
+// Takes exactly the header's bytes out of the socket: what follows them is another layer's.
+task<errc> session::read_proxy_header() {
+  const int socket = client_.socket().native_handle();
+  std::array<char, max_proxy_header> received;
+  std::size_t size = 0;
+  client_.expires_after(resources_.settings.client.header);
+  for (;;) {
+    const auto got = ::recv(socket, received.data() + size, received.size() - size, MSG_PEEK);
+    const bool wait = got < 0 && (errno == EAGAIN || errno == EINTR);
+    if (got == 0 && size == 0) co_return errc::client_closed;  // a look whether we listen
+    if (got <= 0 && !wait) co_return errc::client_proxy_invalid;
+    if (wait) {
+      const auto ready = co_await client_.wait_readable();
+      if (ready != io_status::ok) co_return errc::client_proxy_invalid;
+      continue;
+    }
+    const auto seen = size + static_cast<std::size_t>(got);
+    const auto header = parse_proxy_header({received.data(), seen});
+    if (header.state == proxy_header::status::invalid) co_return errc::client_proxy_invalid;
+    const bool complete = header.state == proxy_header::status::complete;
+    const auto end = complete ? header.size : seen;
+    ::recv(socket, received.data() + size, end - size, 0);
+    size = end;
+    if (!complete) continue;
+    if (header.client) from_.peer = header.client;
+    if (header.client) from_.trusted = resources_.trusted_proxies.contains(*header.client);
+    co_return errc::complete;
+  }
+}
+
+bool session::has_place() {
+  if (from_.trusted || !from_.peer || place_.count(*from_.peer)) return true;
+  resources_.metrics.clients_refused[static_cast<std::size_t>(refusal::max_per_address)].add();
+  return false;
+}
 
 task<void> session::run() {
+  const auto began = co_await begin();
+  if (began == errc::client_proxy_invalid) co_return co_await refuse(began);
+  if (began != errc::complete) co_return;
   bool more = true;
   while (more) {
     const auto reason = co_await read_request();
@@ -28,7 +99,7 @@ task<void> session::run() {
       more = co_await serve_request();
       continue;
     }
-    if (!idle_) co_await refuse(reason);
+    if (!idle_) co_return co_await refuse(reason);
     more = false;
   }
   if (client_.is_open() && !is_silent()) co_await linger();
@@ -60,22 +131,26 @@ task<errc> session::read_request() {
 }
 
 errc session::parse_request(http_reader::head_status status) {
-  if (status == http_reader::head_status::too_large) return errc::client_head_too_large;
-  if (status != http_reader::head_status::complete) return errc::client_closed;
+  if (status != http_reader::head_status::complete) return head_failure(status);
   const auto parsed = http::parse_request(reader_.head(), request_);
+  if (parsed != errc::complete) return parsed;
+  if (request_.fields.size() > resources_.settings.max_fields) return errc::client_head_too_large;
   // An HTTP/1.0 client may not say which host it means; the origin has to be told one.
   if (request_.host.empty()) request_.host = resources_.origin.authority();
-  return parsed;
+  reader_.begin_body(request_);
+  return reader_.begins_well() ? errc::complete : errc::client_body_invalid;
 }
 
 // True: the connection may carry another request.
 task<bool> session::serve_request() {
-  reader_.begin_body(request_);
   auto& metrics = resources_.metrics;
   metrics.transactions_open.add();
   bool keep_alive = false;
   {
-    transaction current(resources_, reader_, client_address_, request_);
+    const auto path =
+        http::describe_arrival(request_, from_, resources_.trusted_proxies,
+                               resources_.believed_header, resources_.next_request_id());
+    transaction current(resources_, reader_, path, request_);
     const auto reason = co_await current.run();
     current.account(reason);
     keep_alive = current.keep_alive();
@@ -89,6 +164,7 @@ task<bool> session::serve_request() {
 // request.
 task<void> session::refuse(errc reason) {
   const auto id = resources_.next_request_id();
+  const auto name = from_.name();
   const auto& row = describe(reason);
   std::string wire;
   if (row.status != 0) {
@@ -103,7 +179,7 @@ task<void> session::refuse(errc reason) {
   access_record record;
   record.ts = std::chrono::system_clock::now();
   record.request_id = id;
-  record.client = client_address_;
+  record.client = name;
   record.status = wire.empty() ? 0 : row.status;
   record.bytes_out = wire.size();
   record.reason = row.token;

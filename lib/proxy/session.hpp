@@ -1,6 +1,8 @@
 // One client connection: a transaction after the other.
 #pragma once
 
+#include "http/forwarded.hpp"
+#include "proxy/admission.hpp"
 #include "proxy/http_reader.hpp"
 #include "proxy/worker.hpp"
 
@@ -14,7 +16,8 @@ namespace icapgate::proxy {
 class session : public boost::intrusive::list_base_hook<
                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
-  session(worker_resources& resources, stream::socket_type socket, std::string client_address);
+  session(worker_resources& resources, stream::socket_type socket, const http::arrival& from,
+          admission::ticket place);
 
   // Serves until the client, a limit or a drain ends the connection.
   task<void> run();
@@ -23,6 +26,9 @@ class session : public boost::intrusive::list_base_hook<
   void close_if_idle();
 
  private:
+  task<errc> begin();
+  task<errc> read_proxy_header();
+  bool has_place();
   task<errc> read_request();
   errc parse_request(http_reader::head_status status);
   task<bool> serve_request();
@@ -33,7 +39,8 @@ class session : public boost::intrusive::list_base_hook<
   worker_resources& resources_;
   stream client_;
   http_reader reader_;
-  std::string client_address_;
+  http::arrival from_;
+  admission::ticket place_;
   http::request_head request_;
   clock::time_point head_began_;
   bool idle_ = false;  // nothing of a request has been received

@@ -20,16 +20,17 @@ constexpr std::chrono::seconds trickle_step{1};
 }  // namespace
 
 transaction::transaction(worker_resources& resources, http_reader& client,
-                         std::string_view client_address, const http::request_head& request)
+                         const http::forwarding& path, const http::request_head& request)
     : resources_(resources),
       client_(client),
-      client_address_(client_address),
+      path_(path),
       request_(request),
-      request_id_(resources.next_request_id()),
+      request_id_(path.request_id),
       policy_{&resources.settings.scan_policy},
       to_client_(client.source(), resources.settings) {}
 
 task<errc> transaction::run() {
+  if (request_.max_forwards == 0u) co_return co_await answer_options();
   const auto refused = prepare();
   if (refused != errc::complete) count_rule();
   if (refused != errc::complete) co_return co_await fail(refused);
@@ -79,6 +80,7 @@ task<errc> transaction::run() {
 // What this request may ask the origin for, so that the response can be scanned.
 errc transaction::prepare() {
   const auto& settings = resources_.settings;
+  changes_.path = &path_;
   changes_.upgrade = http::wants_upgrade(request_);
   if (changes_.upgrade && !may_upgrade()) return errc::policy_upgrade_refused;
   policy_ = http::choose_policy(settings.rules, settings.scan_policy, request_);
@@ -205,8 +207,7 @@ errc transaction::find_doubt() {
 // --- the scan
 
 void transaction::begin_inspection() {
-  const inspection::subject subject{request_, response_, request_id_, client_address_,
-                                    origin_->address};
+  const inspection::subject subject{request_, response_, request_id_, path_, origin_->address};
   inspection_ = std::make_unique<inspection>(resources_, *policy_.settings, subject,
                                              origin_->reader, codings_);
 }
@@ -265,7 +266,7 @@ void transaction::account(errc reason) {
   access_record record;
   record.ts = began_at_;
   record.request_id = request_id_;
-  record.client = client_address_;
+  record.client = path_.client;
   record.method = request_.method;
   record.target = request_.target;
   record.status = to_client_.status();

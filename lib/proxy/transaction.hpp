@@ -1,6 +1,7 @@
 // One request of a client and its one final response: the story of icapgate.
 #pragma once
 
+#include "http/forwarded.hpp"
 #include "http/pages.hpp"
 #include "http/policy.hpp"
 #include "http/range.hpp"
@@ -21,7 +22,7 @@ namespace icapgate::proxy {
 // head.
 class transaction {
  public:
-  transaction(worker_resources& resources, http_reader& client, std::string_view client_address,
+  transaction(worker_resources& resources, http_reader& client, const http::forwarding& path,
               const http::request_head& request);
 
   // Runs to the end of the response; tells why it ended. Never throws for what a peer does.
@@ -74,6 +75,7 @@ class transaction {
   task<errc> fail(errc reason);
   errc cut_late();
   task<errc> open_tunnel();
+  task<errc> answer_options();
 
   // --- and what they need
   task<errc> send_scanner_response(http::response_author author);
@@ -90,9 +92,9 @@ class transaction {
 
   worker_resources& resources_;
   http_reader& client_;
-  std::string_view client_address_;
+  const http::forwarding& path_;
   const http::request_head& request_;
-  const std::string request_id_;
+  const std::string_view request_id_;
   const std::chrono::system_clock::time_point began_at_ = std::chrono::system_clock::now();
   const clock::time_point began_ = clock::now();
 

@@ -206,6 +206,17 @@ task<errc> transaction::open_tunnel() {
   co_return reason;
 }
 
+// RFC 9110 7.6.2, 9.3.7: this hop is the one that is asked.
+task<errc> transaction::answer_options() {
+  http::response_head head;
+  head.status = 200;
+  head.reason = http::reason_phrase(head.status);
+  http::client_response to;
+  to.body = {http::outgoing_body::kind::length, 0};
+  send_head(head, to);
+  co_return co_await to_client_.finish();
+}
+
 // --- what the endings need
 
 // RFC 9112 9.3: only where this request was read whole and the response ends before the connection.

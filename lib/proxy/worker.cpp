@@ -4,13 +4,17 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+
+#include <netinet/in.h>
 
 #include <array>
 #include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <random>
+#include <span>
 
 namespace icapgate::proxy {
 namespace {
@@ -25,6 +29,19 @@ std::uint64_t random_number() {
 
 std::int64_t nanoseconds(clock::time_point at) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+}
+
+// None of a unix socket.
+std::optional<ip_address> address_of(const asio::generic::stream_protocol::endpoint& from) {
+  const auto* data = from.data();
+  const auto bytes = [](const auto& address) {
+    return std::span(reinterpret_cast<const std::uint8_t*>(&address), sizeof address);
+  };
+  if (data->sa_family == AF_INET)
+    return ip_address::from_bytes(bytes(reinterpret_cast<const sockaddr_in*>(data)->sin_addr));
+  if (data->sa_family == AF_INET6)
+    return ip_address::from_bytes(bytes(reinterpret_cast<const sockaddr_in6*>(data)->sin6_addr));
+  return std::nullopt;
 }
 
 void report(const std::exception_ptr& failure) {
@@ -44,12 +61,18 @@ task<void> run_session(std::unique_ptr<session> one) {
 
 worker_resources::worker_resources(const config& its_settings, access_log& its_log,
                                    const scanner_list& all_scanners, worker_metrics& its_metrics,
-                                   spool_budget& its_budget, std::function<void()> on_tick,
+                                   spool_budget& its_budget, admission& all_clients,
+                                   std::function<void()> on_tick,
                                    std::function<void(task<void>)> spawn)
     : settings(its_settings),
       log(its_log),
       metrics(its_metrics),
       budget(its_budget),
+      clients(all_clients),
+      trusted_proxies(its_settings.listener.trusted_proxies),
+      believed_header(its_settings.listener.trusted_header == listen_settings::forwarded
+                          ? http::trusted_header::forwarded
+                          : http::trusted_header::x_forwarded_for),
       all_deadlines(context, std::move(on_tick)),
       origin(context, all_deadlines, blocks, settings, metrics),
       scanners(context, all_deadlines, blocks, settings, all_scanners, metrics, budget),
@@ -87,10 +110,10 @@ void worker_resources::account(const access_record& record, errc reason) {
 }
 
 worker::worker(const config& settings, access_log& log, const scanner_list& all_scanners,
-               worker_metrics& metrics, spool_budget& budget, int listening,
-               const asio::ip::tcp& protocol)
+               worker_metrics& metrics, spool_budget& budget, admission& clients, int listening,
+               const asio::generic::stream_protocol& protocol)
     : resources_(
-          settings, log, all_scanners, metrics, budget, [this] { on_tick(); },
+          settings, log, all_scanners, metrics, budget, clients, [this] { on_tick(); },
           [this](task<void> work) { spawn(std::move(work)); }),
       acceptor_(resources_.context, protocol, listening) {}
 
@@ -103,30 +126,55 @@ void worker::run() {
 }
 
 task<void> worker::accept() {
-  auto& context = resources_.context;
   while (!resources_.draining) {
-    asio::ip::tcp::endpoint from;
-    auto [ec, client] = co_await acceptor_.async_accept(context, from, use_op);
+    any_endpoint from;
+    auto [ec, client] = co_await acceptor_.async_accept(resources_.context, from, use_op);
     if (resources_.draining) break;
-    if (!ec) {
-      serve(std::move(client), from);
-    } else if (ec != asio::error::connection_aborted) {
-      log::warn("cannot accept a connection: ", ec.message());
-      asio::steady_timer pause(context, accept_pause);
-      co_await pause.async_wait(use_op);
-    }
+    if (ec == asio::error::connection_aborted) continue;
+    if (ec) log::warn("cannot accept a connection: ", ec.message());
+    const bool go_on = !ec && admit(std::move(client), from);
+    if (!go_on) co_await pause_accepting();
   }
 }
 
-void worker::serve(asio::ip::tcp::socket client, const asio::ip::tcp::endpoint& from) {
+task<void> worker::pause_accepting() {
+  asio::steady_timer pause(resources_.context, accept_pause);
+  co_await pause.async_wait(use_op);
+}
+
+// Begins its session, or closes it. False: the descriptors are used up, as far as they are meant
+// for clients.
+bool worker::admit(any_socket client, const any_endpoint& from) {
+  auto& metrics = resources_.metrics;
+  const auto refuse = [&metrics](refusal why) {
+    metrics.clients_refused[static_cast<std::size_t>(why)].add();
+  };
+  metrics.clients_accepted.add();
+  if (!resources_.clients.may_use(client.native_handle())) {
+    refuse(refusal::descriptors);
+    boost::system::error_code ignored;
+    client.close(ignored);
+    return false;
+  }
+  auto place = resources_.clients.enter();
+  if (!place) {
+    refuse(refusal::max_connections);
+    boost::system::error_code ignored;
+    client.close(ignored);
+    return true;
+  }
+  http::arrival arrived;
+  arrived.peer = address_of(from);
+  arrived.trusted = arrived.peer ? resources_.trusted_proxies.contains(*arrived.peer)
+                                 : resources_.trusted_proxies.contains_local();
   boost::system::error_code ignored;
-  client.set_option(asio::ip::tcp::no_delay(true), ignored);
-  resources_.metrics.clients_accepted.add();
-  resources_.metrics.clients_open.add();
-  auto one = std::make_unique<session>(resources_, std::move(client), from.address().to_string());
+  if (arrived.peer) client.set_option(asio::ip::tcp::no_delay(true), ignored);
+  metrics.clients_open.add();
+  auto one = std::make_unique<session>(resources_, std::move(client), arrived, *std::move(place));
   sessions_.push_back(*one);
   asio::co_spawn(resources_.context, run_session(std::move(one)),
                  [this](const std::exception_ptr& failure) { ended(failure); });
+  return true;
 }
 
 void worker::spawn(task<void> work) {

@@ -1,18 +1,21 @@
 // One thread with all that it needs: event loop, listener, pools, counters. Nothing is shared
-// between workers but the settings, the access log, the limit of exchanges and the spools' budget.
+// between workers but the settings, the access log, the limits of clients and exchanges, and the
+// spools' budget.
 #pragma once
 
 #include "base/config.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "http/forwarded.hpp"
+#include "proxy/admission.hpp"
 #include "proxy/block_pool.hpp"
 #include "proxy/body_spool.hpp"
 #include "proxy/deadline.hpp"
 #include "proxy/icap_client.hpp"
+#include "proxy/listening.hpp"
 #include "proxy/origin_client.hpp"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 
 #include <functional>
@@ -23,8 +26,8 @@ namespace icapgate::proxy {
 // What sessions and transactions of a worker use. Lives as long as the worker.
 struct worker_resources {
   worker_resources(const config& settings, access_log& log, const scanner_list& all_scanners,
-                   worker_metrics& metrics, spool_budget& budget, std::function<void()> on_tick,
-                   std::function<void(task<void>)> spawn);
+                   worker_metrics& metrics, spool_budget& budget, admission& clients,
+                   std::function<void()> on_tick, std::function<void(task<void>)> spawn);
 
   body_spool new_spool() { return {blocks, budget, settings.spool_memory, settings.spool_dir}; }
   std::string next_request_id();
@@ -40,6 +43,9 @@ struct worker_resources {
   access_log& log;
   worker_metrics& metrics;
   spool_budget& budget;  // of the whole process
+  admission& clients;    // likewise
+  const network_set trusted_proxies;
+  const http::trusted_header believed_header;
   asio::io_context context{1};
   deadlines all_deadlines;
   block_pool blocks;
@@ -58,8 +64,8 @@ class worker {
  public:
   // `listening` is a bound, listening socket; the worker takes it over.
   worker(const config& settings, access_log& log, const scanner_list& all_scanners,
-         worker_metrics& metrics, spool_budget& budget, int listening,
-         const asio::ip::tcp& protocol);
+         worker_metrics& metrics, spool_budget& budget, admission& clients, int listening,
+         const asio::generic::stream_protocol& protocol);
   ~worker();
 
   // Serves until drained. On the worker's thread.
@@ -71,6 +77,8 @@ class worker {
   void expire_all();
 
  private:
+  using any_socket = asio::generic::stream_protocol::socket;
+  using any_endpoint = asio::generic::stream_protocol::endpoint;
   // Sessions unlink themselves when they end.
   using session_list =
       boost::intrusive::list<session, boost::intrusive::constant_time_size<false>,
@@ -78,7 +86,8 @@ class worker {
                                  boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>>;
 
   task<void> accept();
-  void serve(asio::ip::tcp::socket client, const asio::ip::tcp::endpoint& from);
+  task<void> pause_accepting();
+  bool admit(any_socket client, const any_endpoint& from);
   void ended(const std::exception_ptr& failure);
   void spawn(task<void> work);
   void on_tick();
@@ -86,7 +95,7 @@ class worker {
   void stop_when_idle();
 
   worker_resources resources_;
-  asio::ip::tcp::acceptor acceptor_;
+  any_acceptor acceptor_;
   session_list sessions_;
   std::size_t background_ = 0;  // pieces of work that no session waits for
 };

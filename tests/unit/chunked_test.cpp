@@ -150,6 +150,24 @@ TEST_CASE("chunked: trailers with bare line ends or control characters are refus
   CHECK(decode("0\r\na:\0\r\n\r\n"s).last == event::invalid);
 }
 
+TEST_CASE("chunked: a trailer line is a field") {
+  for (const std::string line : {"a", "a b: c", "a : b", " a: b", ": b", "\ta: b", "a\xe9: b"})
+    CHECK(decode("0\r\nx: y\r\n" + line + "\r\n\r\n").last == event::invalid);
+  CHECK(decode("0\r\nA-1.~:\r\nb:\xe9\tc\r\n\r\n").last == event::complete);
+}
+
+TEST_CASE("chunked: extensions may be as long as the data, and little longer") {
+  const std::string extension = ";" + std::string(1000, 'a');
+  std::string few, many, large;
+  for (int i = 0; i < 16; ++i) few += "1" + extension + "\r\nx\r\n";
+  for (int i = 0; i < 17; ++i) many += "1" + extension + "\r\nx\r\n";
+  for (int i = 0; i < 50; ++i)
+    large += "400" + extension + "\r\n" + std::string(1024, 'x') + "\r\n";
+  CHECK(decode(few + "0\r\n\r\n").last == event::complete);
+  CHECK(decode(many + "0\r\n\r\n").last == event::invalid);
+  CHECK(decode(large + "0\r\n\r\n").last == event::complete);
+}
+
 TEST_CASE("chunked: complete and invalid are final until a reset") {
   chunk_decoder decoder;
   std::string_view data, input = "0;x\r\nt: 1\r\n\r\nnext";

@@ -78,6 +78,8 @@ std::string file_problem(std::string_view text) {
   return p.substr(p.find("icapgate.toml"));
 }
 
+constexpr const char* trusted_proxies = "ICAPGATE_LISTEN__TRUSTED_PROXIES";
+
 // A value that is good for the row and not its default.
 std::string other_value(const option& row) {
   if (row.key == "policy.spool.dir") return "/";
@@ -110,6 +112,8 @@ std::string other_value(const option& row) {
     }
     case option_kind::path:
       return "/other";
+    case option_kind::network_list:
+      return "10.0.0.0/8";
     default:
       return {};  // of rules, which are in the file only
   }
@@ -135,8 +139,10 @@ void check_only(const option& row, const std::string& value, const settings& loa
   CHECK(show(row, loaded.values) == std::vector{value});
   const settings base = load(enough);
   for (const auto& other : options()) {
-    const bool needed = (other.key == "scanner.*.servers" && row.key == "embedded.sha256") ||
-                        (other.key == "policy.on_error" && row.key == "policy.debug_fallback");
+    const bool needed =
+        (other.key == "scanner.*.servers" && row.key == "embedded.sha256") ||
+        (other.key == "listen.*.trusted_proxies" && row.key == "listen.*.proxy_protocol") ||
+        (other.key == "policy.on_error" && row.key == "policy.debug_fallback");
     if (&other == &row || needed) continue;
     INFO(other.key);
     CHECK(show(other, loaded.values) == show(other, base.values));
@@ -172,6 +178,7 @@ TEST_CASE("every row is reachable from the environment") {
     const auto value = other_value(row);
     variables more{{row.env_name(), value}};
     if (row.key == "embedded.sha256") more.emplace_back("ICAPGATE_ICAP", "embedded:");
+    if (row.key == "listen.*.proxy_protocol") more.emplace_back(trusted_proxies, "unix");
     check_only(row, value, load_more(more));
   }
 }
@@ -183,6 +190,7 @@ TEST_CASE("every row is reachable from a file that a variable names") {
     const auto value = other_value(row);
     std::map<std::string, std::string> all(enough.begin(), enough.end());
     if (row.key == "embedded.sha256") all["ICAPGATE_ICAP"] = "embedded:";
+    if (row.key == "listen.*.proxy_protocol") all[trusted_proxies] = "unix";
     all.erase(row.env_name());
     all[row.env_name() + "_FILE"] = here.file("value", value + "\n");
     check_only(row, value, load({all.begin(), all.end()}));
@@ -196,6 +204,7 @@ TEST_CASE("every row is reachable from TOML") {
     const folder here;
     std::map<std::string, std::string> all(enough.begin(), enough.end());
     if (row.key == "embedded.sha256") all["ICAPGATE_ICAP"] = "embedded:";
+    if (row.key == "listen.*.proxy_protocol") all[trusted_proxies] = "unix";
     all.erase(row.env_name());
     all["ICAPGATE_CONFIG"] = here.file("x.toml", as_toml(row, value));
     check_only(row, value, load({all.begin(), all.end()}));
@@ -207,6 +216,10 @@ TEST_CASE("every key lands in the member that it is meant for") {
 workers = 3
 [listen.a]
 address = "127.0.0.1:81"
+trusted_proxies = ["10.0.0.0/8", "unix"]
+trusted_header = "forwarded"
+proxy_protocol = true
+socket_mode = "600"
 [admin]
 address = "127.0.0.1:82"
 drain_timeout = "1s"
@@ -214,6 +227,8 @@ drain_timeout = "1s"
 avoid_port = [83, 84]
 debug_fallback = true
 max_head = "5KiB"
+max_request_line = "4KiB"
+max_fields = 41
 spool = { memory = "6KiB", dir = "/", total_memory = "22MiB", total_disk = "23MiB", wait = "24s", first_above = "25MiB", min_rate = "26KiB" }
 max_scan_size = "7MiB"
 trickle = { delay = "27s", rate = "28KiB" }
@@ -226,6 +241,8 @@ level = "warn"
 [client]
 timeout = { head = "7s", idle = "8s", stream = "31s" }
 keep_alive = "9s"
+max_connections = 32
+max_per_address = 33
 [origin]
 timeout = { connect = "10s", first_byte = "11s", idle = "12s" }
 keep_alive = "13s"
@@ -240,11 +257,21 @@ queue = { wait = "21s" }
   const config& v = loaded.values;
   CHECK(v.workers == 3);
   CHECK(v.listen == endpoint{"127.0.0.1", 81});
+  REQUIRE(v.listener.trusted_proxies.size() == 2);
+  CHECK(v.listener.trusted_proxies[0].to_string() == "10.0.0.0/8");
+  CHECK(v.listener.trusted_proxies[1].local);
+  CHECK(v.listener.trusted_header == "forwarded");
+  CHECK(v.listener.proxy_protocol);
+  CHECK(v.listener.socket_mode == "600");
+  CHECK(v.client.max_connections == 32);
+  CHECK(v.client.max_per_address == 33);
   CHECK(v.admin == endpoint{"127.0.0.1", 82});
   CHECK(v.drain_timeout == 1s);
   CHECK(v.avoid_ports == std::vector<std::uint16_t>{83, 84});
   CHECK(v.debug_fallback);
   CHECK(v.max_head == 5 * 1024);
+  CHECK(v.max_request_line == 4 * 1024);
+  CHECK(v.max_fields == 41);
   CHECK(v.spool_memory == 6 * 1024);
   CHECK(v.spool_dir == "/");
   CHECK(v.spool_total_memory == 22 << 20);
@@ -460,6 +487,14 @@ TEST_CASE("the spool directory must be a folder that can be written") {
   const auto problem = all_problems(load_more({{"ICAPGATE_POLICY__SPOOL__DIR", file}}));
   CHECK(contains(problem, "ICAPGATE_POLICY__SPOOL__DIR: \"" + file));
   CHECK(contains(problem, "not a writable directory"));
+}
+
+TEST_CASE("a PROXY header that nobody may send is refused, and so is an admin's unix socket") {
+  const auto loaded = load_more({{"ICAPGATE_LISTEN__PROXY_PROTOCOL", "true"}});
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(loaded.problems[0].starts_with("ICAPGATE_LISTEN__PROXY_PROTOCOL: "));
+  CHECK(load_more({{"ICAPGATE_ADMIN", "unix:/run/x"}}).problems.size() == 1);
+  CHECK(load_more({{"ICAPGATE_LISTEN", "unix:/run/x"}}).values.listen.unix_socket == "/run/x");
 }
 
 TEST_CASE("hashes without the scanner that would look at them are refused") {

@@ -53,6 +53,10 @@ TEST_CASE("error: the client's status follows the peer that failed") {
   CHECK(describe(errc::client_head_invalid).status == 400);
   CHECK(describe(errc::client_head_too_large).status == 431);
   CHECK(describe(errc::client_version_unsupported).status == 505);
+  CHECK(describe(errc::client_target_too_long).status == 414);
+  CHECK(describe(errc::client_method_refused).status == 501);
+  CHECK(describe(errc::client_coding_unsupported).status == 501);
+  CHECK(describe(errc::client_expectation_unsupported).status == 417);
   CHECK(describe(errc::spool_failed).status == 503);
   CHECK(describe(errc::spool_full).status == 503);
   CHECK(describe(errc::policy_oversize).status == 403);

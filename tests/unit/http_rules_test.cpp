@@ -132,7 +132,7 @@ pairs end_to_end(const http::message_head& head) {
 }  // namespace
 
 TEST_CASE("rules: the origin gets the request in origin form, with Via") {
-  CHECK(origin_request("GET http://b/p?q HTTP/1.1\r\nA: 1\r\nhost: a\r\nB:2\r\na: 1\r\n\r\n") ==
+  CHECK(origin_request("GET http://b/p?q HTTP/1.1\r\nA: 1\r\nhost: b\r\nB:2\r\na: 1\r\n\r\n") ==
         "GET /p?q HTTP/1.1\r\nHost: b\r\nA: 1\r\nB: 2\r\na: 1\r\nVia: 1.1 icapgate\r\n\r\n");
   CHECK(
       origin_request("POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 0\r\nVia: 1.1 x\r\n\r\n") ==
@@ -141,8 +141,23 @@ TEST_CASE("rules: the origin gets the request in origin form, with Via") {
         "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nVia: 1.1 icapgate\r\n\r\n");
   CHECK(origin_request("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
             .starts_with("OPTIONS * HTTP/1.1\r\n"));
-  CHECK(origin_request("OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n")
+  CHECK(origin_request("OPTIONS http://b HTTP/1.1\r\nHost: b\r\n\r\n")
             .starts_with("OPTIONS * HTTP/1.1\r\nHost: b\r\n"));
+}
+
+TEST_CASE("rules: Max-Forwards of OPTIONS is one less for the next hop") {
+  CHECK(origin_request("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n") ==
+        "OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 2\r\nVia: 1.1 icapgate\r\n\r\n");
+  CHECK(origin_request("GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n") ==
+        "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\nVia: 1.1 icapgate\r\n\r\n");
+}
+
+TEST_CASE("rules: version 1.0 has no expectations") {
+  const std::string fields = "Host: a\r\nExpect: 100-continue\r\n\r\n";
+  CHECK(origin_request("POST / HTTP/1.0\r\n" + fields) ==
+        "POST / HTTP/1.1\r\nHost: a\r\nVia: 1.0 icapgate\r\n\r\n");
+  CHECK(origin_request("POST / HTTP/1.1\r\n" + fields) ==
+        "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nVia: 1.1 icapgate\r\n\r\n");
 }
 
 TEST_CASE("rules: the scanner sees the request in absolute form, without framing") {
@@ -288,7 +303,7 @@ TEST_CASE("rules: a block page is not stored, whatever the scanner said of it") 
 TEST_CASE("rules: a head that went through parses again and has the same end-to-end fields") {
   const std::string fields = "B: 1\r\n" + hop_by_hop_fields +
                              "b:\t 2\t \r\nEmpty:\r\nL: \xff\"\\\r\nColon: a: b\r\nC: 3\r\n";
-  const request sent("PUT http://b:8/%0d%0a?x:y HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n" +
+  const request sent("PUT http://b:8/%0d%0a?x:y HTTP/1.1\r\nHost: b:8\r\nContent-Length: 3\r\n" +
                      fields + "\r\n");
   std::string wire;
   http::append_origin_request(wire, sent.head);

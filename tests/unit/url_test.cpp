@@ -170,8 +170,22 @@ TEST_CASE("endpoints are HOST:PORT") {
   CHECK(endpoint_text("[::]:0") == "[::]:0");
   CHECK(endpoint_text("localhost:65535") == "localhost:65535");
   for (auto text : {"", "8080", ":8080", "localhost", "localhost:", "localhost:65536", "::1:80",
-                    "[::1]80", "[::1]", "[]:80", "a b:80", "*:80", "http://x:80", "unix:/run/x",
+                    "[::1]80", "[::1]", "[]:80", "a b:80", "*:80", "http://x:80", "unix:", "unix:/",
                     "1.2.3.4.5:80", "[1.2.3.4]:80", "a:80 ", "a:-1"}) {
+    INFO(text);
+    CHECK(contains(endpoint_text(text), "refused: "));
+  }
+}
+
+TEST_CASE("an endpoint may be a unix socket") {
+  endpoint out;
+  std::string why;
+  REQUIRE(parse_endpoint("unix:/run/icapgate.sock", out, why));
+  CHECK(out.unix_socket == "/run/icapgate.sock");
+  CHECK(out.to_string() == "unix:/run/icapgate.sock");
+  CHECK(parse_endpoint("unix:/" + std::string(106, 's'), out, why));
+  CHECK(contains(endpoint_text("unix:/" + std::string(107, 's')), "107"));
+  for (auto text : {"unix:run/x", "unix:/run/", "unix:/run/a b", "/run/x", "UNIX:/run/x"}) {
     INFO(text);
     CHECK(contains(endpoint_text(text), "refused: "));
   }

@@ -1,0 +1,22 @@
+// Where a request is meant to go: the host and port of a target or a Host field.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace icapgate::http {
+
+// RFC 3986 3.2.2, 3.2.3.
+struct authority {
+  std::string_view host;  // with the brackets of an IPv6 address
+  std::string_view port;  // empty: none is named
+};
+
+// RFC 9110 7.2: uri-host [ ":" port ], with a host and without user information. The views point
+// into `text`.
+std::optional<authority> read_authority(std::string_view text);
+
+// For http: no port is port 80 (RFC 9110 4.2.1).
+bool is_same(const authority& a, const authority& b);
+
+}  // namespace icapgate::http

@@ -1,0 +1,357 @@
+#include "http/forwarded.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace icapgate::http {
+namespace {
+
+constexpr std::string_view unknown = "unknown";  // RFC 7239 6.2
+
+struct hop {
+  std::string_view text;  // an obfuscated identifier (RFC 7239 6.3), "unknown", or junk
+  std::optional<ip_address> address;
+  std::string_view proto, host;  // empty: not told, or not valid
+};
+using hop_list = std::vector<hop>;
+
+bool is_alphanumeric(char c) {
+  const char l = ascii_lower(c);
+  return (c >= '0' && c <= '9') || (l >= 'a' && l <= 'z');
+}
+
+bool consists_of(std::string_view text, std::string_view more) {
+  return std::ranges::all_of(
+      text, [&](char c) { return is_alphanumeric(c) || more.find(c) != more.npos; });
+}
+
+bool is_token_text(std::string_view text) {
+  return !text.empty() && consists_of(text, "!#$%&'*+-.^_`|~");
+}
+
+// "_" for "-", and letters in any case.
+bool is_named(std::string_view name, std::string_view wanted) {
+  return name.size() == wanted.size() &&
+         std::equal(name.begin(), name.end(), wanted.begin(),
+                    [](char a, char b) { return (a == '_' ? '-' : ascii_lower(a)) == b; });
+}
+
+std::string_view valid_proto(std::string_view text) {
+  if (iequals(text, "https")) return "https";
+  return iequals(text, "http") ? std::string_view("http") : std::string_view{};
+}
+
+std::string_view valid_host(std::string_view text) {
+  constexpr std::size_t longest = 255 + 6;
+  return text.size() <= longest && consists_of(text, ".-_:[]") ? text : std::string_view{};
+}
+
+bool is_port(std::string_view text) {
+  if (text.starts_with('_')) return consists_of(text, "._-");
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return !text.empty() && text.size() <= 5 && std::ranges::all_of(text, is_digit);
+}
+
+// RFC 7239 6: an address, its port left out; IPv6 with and without brackets.
+std::optional<ip_address> address_of(std::string_view text) {
+  std::string_view port;
+  bool has_port = false;
+  if (text.starts_with('[')) {
+    const auto end = text.find(']');
+    if (end == text.npos) return std::nullopt;
+    auto rest = text.substr(end + 1);
+    text = text.substr(1, end - 1);
+    if (text.find(':') == text.npos) return std::nullopt;
+    has_port = !rest.empty();
+    if (has_port && rest.front() != ':') return std::nullopt;
+    if (has_port) port = rest.substr(1);
+  } else if (const auto colon = text.find(':'); colon != text.npos && colon == text.rfind(':')) {
+    has_port = true;
+    port = text.substr(colon + 1);
+    text = text.substr(0, colon);
+  }
+  if (has_port && !is_port(port)) return std::nullopt;
+  return ip_address::parse(text);
+}
+
+// --- X-Forwarded-For
+
+// Takes the elements of one field, from the right. False: the limits are reached.
+bool take_elements(std::string_view list, hop_list& found, std::size_t& size) {
+  while (!list.empty()) {
+    const auto comma = list.rfind(',');
+    const auto element = trim(comma == list.npos ? list : list.substr(comma + 1));
+    list = comma == list.npos ? std::string_view{} : list.substr(0, comma);
+    if (element.empty()) continue;
+    size += element.size();
+    if (found.size() == max_hops || size > max_hops_text) return false;
+    found.push_back({element, address_of(element), {}, {}});
+  }
+  return true;
+}
+
+hop_list read_x_forwarded_for(const request_head& request) {
+  hop_list found;
+  std::size_t size = 0;
+  for (auto f = request.fields.rbegin(); f != request.fields.rend(); ++f)
+    if (iequals(f->name, "x-forwarded-for") && !take_elements(f->value, found, size)) break;
+  std::ranges::reverse(found);
+  return found;
+}
+
+// --- Forwarded
+
+// One field's value, RFC 7239 4.
+class forwarded_parser {
+ public:
+  explicit forwarded_parser(std::string_view value) : rest_(value) {}
+
+  // Appends its elements. False: not as the RFC has it, and no part of it can be told from another.
+  bool read(hop_list& into) {
+    for (;;) {
+      hop element;
+      bool empty = true;
+      if (!read_element(element, empty)) return false;
+      if (!empty) into.push_back(element);
+      // What stands left of the limit is never looked at.
+      if (into.size() == 2 * max_hops) into.erase(into.begin(), into.begin() + max_hops);
+      if (rest_.empty()) return true;
+      rest_.remove_prefix(1);  // the comma
+    }
+  }
+
+ private:
+  bool read_element(hop& element, bool& empty) {
+    enum seen : unsigned { for_ = 1, proto = 2, host = 4, by = 8 };
+    unsigned seen = 0;
+    for (;;) {
+      skip_blanks();
+      if (at_end_of_element()) return true;
+      if (take(';')) continue;
+      std::string_view name, value;
+      if (!read_pair(name, value)) return false;
+      empty = false;
+      const unsigned which = iequals(name, "for")     ? for_
+                             : iequals(name, "proto") ? proto
+                             : iequals(name, "host")  ? host
+                             : iequals(name, "by")    ? by
+                                                      : 0u;
+      if ((seen & which) != 0) return false;  // at most once in an element
+      seen |= which;
+      if (which == for_) element.text = value, element.address = address_of(value);
+      if (which == proto) element.proto = valid_proto(value);
+      if (which == host) element.host = valid_host(value);
+      skip_blanks();
+      if (!at_end_of_element() && rest_.front() != ';') return false;
+    }
+  }
+
+  bool read_pair(std::string_view& name, std::string_view& value) {
+    const auto equals = rest_.find('=');
+    if (equals == rest_.npos) return false;
+    name = rest_.substr(0, equals);
+    rest_.remove_prefix(equals + 1);
+    return is_token_text(name) && (take('"') ? read_quoted(value) : read_token(value));
+  }
+
+  bool read_token(std::string_view& value) {
+    const auto end = std::min(rest_.find_first_of(";, \t"), rest_.size());
+    value = rest_.substr(0, end);
+    rest_.remove_prefix(end);
+    // Colons and brackets would need quotes; many proxies leave them out.
+    return !value.empty() && consists_of(value, "!#$%&'*+-.^_`|~:[]");
+  }
+
+  // No value of ours needs an escape: it stays in, and makes the value nobody's address.
+  bool read_quoted(std::string_view& value) {
+    for (std::size_t i = 0; i < rest_.size(); ++i) {
+      if (rest_[i] == '\\') {
+        ++i;
+      } else if (rest_[i] == '"') {
+        value = rest_.substr(0, i);
+        rest_.remove_prefix(i + 1);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  bool at_end_of_element() const { return rest_.empty() || rest_.front() == ','; }
+  bool take(char c) {
+    if (!rest_.starts_with(c)) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  void skip_blanks() {
+    while (rest_.starts_with(' ') || rest_.starts_with('\t')) rest_.remove_prefix(1);
+  }
+
+  std::string_view rest_;
+};
+
+// A field that can't be parsed hides where the hops before it end: they are lost with it.
+hop_list read_forwarded(const request_head& request) {
+  hop_list found;
+  for (const auto& f : request.fields) {
+    if (!iequals(f.name, "forwarded")) continue;
+    if (forwarded_parser(f.value).read(found)) continue;
+    found.assign(1, hop{});
+  }
+  std::size_t size = 0, kept = 0;
+  while (kept < std::min(found.size(), max_hops)) {
+    const auto& one = found[found.size() - 1 - kept];
+    size += one.text.size() + one.proto.size() + one.host.size();
+    if (size > max_hops_text) break;
+    ++kept;
+  }
+  found.erase(found.begin(), found.end() - static_cast<std::ptrdiff_t>(kept));
+  return found;
+}
+
+// --- what is told on
+
+void append_field(std::string& lines, std::string_view name, std::string_view value) {
+  lines.append(name).append(": ").append(value).append("\r\n");
+}
+
+std::string plain(const hop& of) {
+  if (of.address) return of.address->to_string();
+  const bool hidden = of.text.size() > 1 && of.text.front() == '_' && consists_of(of.text, "._-");
+  return std::string(hidden ? of.text : unknown);
+}
+
+std::string to_element(const hop& of) {
+  const bool v6 = of.address && !of.address->is_v4();
+  auto text = v6 ? "for=\"[" + plain(of) + "]\"" : "for=" + plain(of);
+  if (!of.host.empty()) text.append(";host=\"").append(of.host).append("\"");
+  if (!of.proto.empty()) text.append(";proto=").append(of.proto);
+  return text;
+}
+
+template <class Text>
+std::string joined(const hop_list& hops, Text text) {
+  std::string out;
+  for (const auto& one : hops) out.append(out.empty() ? "" : ", ").append(text(one));
+  return out;
+}
+
+// The only field of that name; none where there are several.
+std::string_view only_value(const request_head& request, std::string_view name) {
+  std::string_view found;
+  bool seen = false;
+  for (const auto& f : request.fields) {
+    if (!iequals(f.name, name)) continue;
+    if (seen) return {};
+    seen = true;
+    found = f.value;
+  }
+  return found;
+}
+
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= max_request_id && consists_of(text, "._-");
+}
+
+// Browsers send it as well as proxies, and it decides nothing here: so from anybody, if it is
+// valid. None is made: one without the sampled flag would tell the origin not to trace, one with it
+// to trace everything.
+void append_trace(std::string& lines, const request_head& request) {
+  const auto parent = only_value(request, "traceparent");
+  if (!is_traceparent(parent)) return;
+  append_field(lines, "traceparent", parent);
+  for (const auto& f : request.fields)
+    if (iequals(f.name, "tracestate")) append_field(lines, "tracestate", f.value);
+}
+
+bool is_set_anew(std::string_view name) {
+  static constexpr std::array<std::string_view, 7> names{
+      "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded",
+      "x-request-id",    "traceparent",       "tracestate"};
+  return std::ranges::any_of(names, [&](auto one) { return is_named(name, one); });
+}
+
+// A trusted peer's other fields: X-Forwarded-Port, X-Real-IP, ...
+void append_others(std::string& lines, const request_head& request) {
+  for (const auto& f : request.fields)
+    if (is_forwarding_field(f.name) && !is_set_anew(f.name)) append_field(lines, f.name, f.value);
+}
+
+// Goes from the peer to the left while it is told by somebody trusted. Without an address: the
+// client is the peer.
+hop what_is_told(const request_head& request, hop_list& hops, const network_set& trusted,
+                 trusted_header believed) {
+  hop told;
+  for (auto one = hops.rbegin(); one != hops.rend() && one->address; ++one) {
+    told = *one;
+    if (!trusted.contains(*one->address)) break;
+  }
+  if (believed == trusted_header::forwarded) return told;
+  told.proto = valid_proto(only_value(request, "x-forwarded-proto"));
+  told.host = valid_host(only_value(request, "x-forwarded-host"));
+  // Told of the first proxy's client.
+  if (!hops.empty()) hops.front().proto = told.proto, hops.front().host = told.host;
+  return told;
+}
+
+}  // namespace
+
+std::string arrival::name() const {
+  return peer ? peer->to_string() : "unix";
+}
+
+bool is_forwarding_field(std::string_view name) {
+  constexpr std::string_view prefix = "x-forwarded-";
+  return is_set_anew(name) || is_named(name, "x-real-ip") ||
+         (name.size() > prefix.size() && is_named(name.substr(0, prefix.size()), prefix));
+}
+
+forwarding describe_arrival(const request_head& request, const arrival& from,
+                            const network_set& trusted, trusted_header believed,
+                            std::string_view own_id) {
+  forwarding out;
+  out.client = from.name();
+  out.request_id = own_id;
+  hop last{{}, from.peer, from.secure ? "https" : "http", valid_host(request.host)};
+  hop claim = last;  // how the client came to whoever of ours it met first
+  hop_list hops;
+  if (from.trusted) {
+    hops = believed == trusted_header::forwarded ? read_forwarded(request)
+                                                 : read_x_forwarded_for(request);
+    const auto told = what_is_told(request, hops, trusted, believed);
+    if (told.address) out.client = told.address->to_string();
+    if (!told.proto.empty()) claim.proto = told.proto;
+    if (!told.host.empty()) claim.host = told.host;
+    const auto id = only_value(request, "x-request-id");
+    if (is_request_id(id)) out.request_id = id;
+  }
+  out.secure = claim.proto == "https";
+  hops.push_back(last);
+  append_field(out.lines, "X-Forwarded-For", joined(hops, plain));
+  append_field(out.lines, "X-Forwarded-Proto", claim.proto);
+  if (!claim.host.empty()) append_field(out.lines, "X-Forwarded-Host", claim.host);
+  append_field(out.lines, "Forwarded", joined(hops, to_element));
+  append_field(out.lines, "X-Request-Id", out.request_id);
+  if (from.trusted) append_others(out.lines, request);
+  append_trace(out.lines, request);
+  return out;
+}
+
+bool is_traceparent(std::string_view value) {
+  constexpr std::size_t size = 55;  // 00-<32>-<16>-<2>
+  constexpr std::string_view zeros = "00000000000000000000000000000000";
+  if (value.size() < size) return false;
+  for (std::size_t i = 0; i < size; ++i) {
+    const bool dash = i == 2 || i == 35 || i == 52;
+    const char c = value[i];
+    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    if (dash ? c != '-' : !hex) return false;
+  }
+  const auto version = value.substr(0, 2);
+  if (version == "ff" || value.substr(3, 32) == zeros || value.substr(36, 16) == zeros.substr(16))
+    return false;
+  if (value.size() == size) return true;
+  return version != "00" && value[size] == '-';
+}
+
+}  // namespace icapgate::http

@@ -1,0 +1,73 @@
+#include "proxy/admission.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+namespace icapgate::proxy {
+namespace {
+
+// Whoever has one address of a /64 has all of them.
+constexpr unsigned counted_v6_prefix = 64;
+constexpr std::size_t largest_reserve = 4096;
+
+ip_address counted(const ip_address& address) {
+  return address.is_v4() ? address : address.first_of(counted_v6_prefix);
+}
+
+}  // namespace
+
+admission::ticket::~ticket() {
+  if (!from_) return;
+  if (address_) from_->remove(*address_);
+  from_->all_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+bool admission::ticket::count(const ip_address& address) {
+  if (from_->limits_.per_address == 0) return true;
+  const auto key = counted(address);
+  if (!from_->add(key)) return false;
+  address_ = key;
+  return true;
+}
+
+std::optional<admission::ticket> admission::enter() {
+  const auto before = all_.fetch_add(1, std::memory_order_relaxed);
+  if (limits_.all == 0 || before < limits_.all) return ticket(*this);
+  all_.fetch_sub(1, std::memory_order_relaxed);
+  return std::nullopt;
+}
+
+bool admission::may_use(int descriptor) const {
+  if (limits_.descriptors == 0) return true;
+  const auto reserve = std::min(limits_.descriptors / 4, largest_reserve);
+  return static_cast<std::size_t>(descriptor) < limits_.descriptors - reserve;
+}
+
+bool admission::add(const ip_address& key) {
+  auto& home = shard_of(key);
+  const std::scoped_lock lock(home.mutex);
+  const auto at = home.clients.try_emplace(key, 0).first;
+  if (at->second >= limits_.per_address) return false;
+  ++at->second;
+  return true;
+}
+
+void admission::remove(const ip_address& key) {
+  auto& home = shard_of(key);
+  const std::scoped_lock lock(home.mutex);
+  const auto at = home.clients.find(key);
+  if (--at->second == 0) home.clients.erase(at);
+}
+
+std::size_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  if (limit.rlim_cur < limit.rlim_max) {
+    const rlimit raised{limit.rlim_max, limit.rlim_max};
+    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  }
+  return limit.rlim_cur == RLIM_INFINITY ? 0 : static_cast<std::size_t>(limit.rlim_cur);
+}
+
+}  // namespace icapgate::proxy

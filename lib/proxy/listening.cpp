@@ -1,0 +1,64 @@
+#include "proxy/listening.hpp"
+
+#include <boost/asio/local/stream_protocol.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+
+namespace icapgate::proxy {
+namespace {
+
+using local = asio::local::stream_protocol;
+
+[[noreturn]] void cannot_listen(const endpoint& at, const std::error_code& why) {
+  throw std::system_error(why, "cannot listen on " + at.to_string());
+}
+
+// A socket whose process has gone: whoever connects is refused.
+bool is_left_behind(asio::io_context& context, const std::string& path) {
+  struct stat file{};
+  if (::lstat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
+  local::socket probe(context);
+  boost::system::error_code ec;
+  probe.connect(local::endpoint(path), ec);
+  return ec == asio::error::connection_refused;
+}
+
+}  // namespace
+
+socket_file::socket_file(std::string path) : path_(std::move(path)) {
+  struct stat file{};
+  if (::lstat(path_.c_str(), &file) != 0) path_.clear();
+  device_ = file.st_dev;
+  inode_ = file.st_ino;
+}
+
+socket_file::~socket_file() {
+  struct stat file{};
+  if (path_.empty() || ::lstat(path_.c_str(), &file) != 0) return;
+  if (file.st_dev == device_ && file.st_ino == inode_) ::unlink(path_.c_str());
+}
+
+any_acceptor bind_unix(asio::io_context& context, const endpoint& at, const std::string& mode) {
+  any_acceptor acceptor(context);
+  boost::system::error_code ec;
+  const local::endpoint address(at.unix_socket);
+  acceptor.open(address.protocol(), ec);
+  if (!ec) acceptor.bind(address, ec);
+  if (ec == asio::error::address_in_use && is_left_behind(context, at.unix_socket)) {
+    ::unlink(at.unix_socket.c_str());
+    acceptor.bind(address, ec);
+  }
+  if (ec) cannot_listen(at, ec);
+  // Until listen() nobody can connect.
+  const auto bits = static_cast<mode_t>(std::strtoul(mode.c_str(), nullptr, 8));
+  if (::chmod(at.unix_socket.c_str(), bits) != 0)
+    cannot_listen(at, std::error_code(errno, std::generic_category()));
+  return acceptor;
+}
+
+}  // namespace icapgate::proxy

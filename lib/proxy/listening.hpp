@@ -1,0 +1,37 @@
+// Listening sockets: TCP addresses and unix sockets.
+#pragma once
+
+#include "base/url.hpp"
+#include "proxy/io.hpp"
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <sys/types.h>
+
+#include <string>
+
+namespace icapgate::proxy {
+
+using any_acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
+
+// The file of a unix socket that we listen on. Removed at the end, if it is still ours.
+class socket_file {
+ public:
+  explicit socket_file(std::string path);
+  socket_file(const socket_file&) = delete;
+  socket_file& operator=(const socket_file&) = delete;
+  ~socket_file();
+
+ private:
+  std::string path_;  // empty: none
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+// Binds a unix socket. A file that another process left behind is replaced: a socket that nobody
+// listens on. `mode`: octal, "660"; it is set before anybody can connect. Throws std::system_error.
+any_acceptor bind_unix(asio::io_context& context, const endpoint& at, const std::string& mode);
+
+}  // namespace icapgate::proxy
