@@ -236,7 +236,7 @@ std::string exposition(const metrics_snapshot& now) {
       [](auto& w) -> auto& { return w.icap_retries; });
   add(c, "scans_postponed_total", "Scans put off until a slow body was whole.",
       [](auto& w) -> auto& { return w.scans_postponed; });
-  add(c, "late_aborts_total", "Responses cut off when a part of them had been delivered.",
+  add(c, "late_aborts_total", "Verdicts that came when a part had been delivered.",
       [](auto& w) -> auto& { return w.late_aborts; });
   add(c, "late_abort_delivered_bytes_total", "Body bytes of those that had been delivered.",
       [](auto& w) -> auto& { return w.leaked_bytes; });
