@@ -24,6 +24,17 @@ std::string scanner_names(const config& settings) {
   return names;
 }
 
+std::string origin_names(const config& settings) {
+  std::string names;
+  for (const auto& origin : distinct_origins(settings.routes))
+    (names += names.empty() ? "" : ", ") += origin.to_string();
+  return names;
+}
+
+std::string name_of(scan_mode mode) {
+  return mode == scan_mode::off ? "off" : mode == scan_mode::monitor ? "monitor" : "enforce";
+}
+
 std::string exceptions(const config& settings) {
   std::string text;
   for (const auto port : settings.avoid_ports)
@@ -33,6 +44,8 @@ std::string exceptions(const config& settings) {
   if (policy.mode == scan_mode::monitor) text += "; mode monitor: NOTHING IS BLOCKED";
   if (policy.on_error == remedy::pass)
     text += "; delivers UNSCANNED when the scanner is in trouble";
+  for (const auto& r : settings.routes)
+    if (r.base.mode != policy.mode) text += "; route " + r.name + ": mode " + name_of(r.base.mode);
   return text;
 }
 
@@ -61,7 +74,7 @@ std::string compiler() {
 }  // namespace
 
 std::string banner(const config& settings, const endpoint& listen) {
-  return named() + " protects " + settings.origin.to_string() + " on " + listen.to_string() +
+  return named() + " protects " + origin_names(settings) + " on " + listen.to_string() +
          "\nscanned by " + scanner_names(settings) + exceptions(settings) + "\ntry: curl -v " +
          address_for_curl(listen) + "/\n";
 }

@@ -145,10 +145,11 @@ class parser {
     if (!help_command_->parsed()) return command::serve;
     if (topic_text_.empty()) return command::help;
     if (topic_text_ == "limits") return command::help_limits;
+    if (topic_text_ == "tls") return command::help_tls;
     if (topic_text_ == "policy") return command::help_policy;
     if (topic_text_ == "scanner") return command::help_scanner;
     problems.push_back("help: unknown topic " + in_quotes(topic_text_) +
-                       "; there are \"scanner\", \"policy\" and \"limits\"");
+                       "; there are \"scanner\", \"policy\", \"limits\" and \"tls\"");
     return command::help;
   }
 

@@ -9,7 +9,17 @@
 
 namespace icapgate {
 
-enum class command { serve, demo, doctor, help, help_limits, help_policy, help_scanner, version };
+enum class command {
+  serve,
+  demo,
+  doctor,
+  help,
+  help_limits,
+  help_tls,
+  help_policy,
+  help_scanner,
+  version
+};
 
 struct command_line {
   command what = command::serve;

@@ -59,7 +59,9 @@ std::string padded(std::string_view text, std::size_t width) {
 config settings_for(std::uint16_t origin_port, std::uint16_t scanner_port) {
   config settings;
   settings.listen = {"127.0.0.1", 0};
-  settings.origin = {"http", "127.0.0.1", origin_port, ""};
+  auto& route = settings.routes.emplace_back();
+  route.name = "demo";
+  route.origins = {{"http", "127.0.0.1", origin_port, "", ""}};
   settings.scanners = {{"icap", "127.0.0.1", scanner_port, "/scan"}};
   settings.workers = 1;
   settings.drain_timeout = std::chrono::seconds(2);
@@ -131,7 +133,7 @@ std::vector<outcome> play_all() {
   embedded::scanner scanner({});
   const config plain = settings_for(origin.port(), scanner.port());
   config with_fallback = plain;
-  with_fallback.scan_policy.on_error = remedy::pass;
+  with_fallback.routes.front().base.on_error = remedy::pass;
   config avoiding = plain;
   avoiding.avoid_ports = {origin.port()};
   const gateway scanning(plain);

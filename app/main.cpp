@@ -12,6 +12,7 @@
 #include "log_rotation.hpp"
 #include "proxy/server.hpp"
 #include "proxy/tls.hpp"
+#include "proxy/tls_server.hpp"
 
 #include <sysexits.h>
 #include <unistd.h>
@@ -102,11 +103,25 @@ void check_secrets(config& values, std::vector<std::string>& problems) {
         problems.push_back(one.to_string() + ": " + why);
 }
 
+void check_tls(const config& values, std::vector<std::string>& problems) {
+  std::string why;
+  const auto check = [&](const url& origin) {
+    if (origin.scheme == "https" && !proxy::tls_client::make(values.origin_tls, origin.host, why))
+      problems.push_back(origin.to_string() + ": " + why);
+  };
+  for (const auto& origin : values.origins) check(origin);
+  for (const auto& route : values.routes)
+    for (const auto& origin : route.origins) check(origin);
+  if (values.listener.tls.wanted() && !proxy::tls_server::make(values.listener.tls, why))
+    problems.push_back("TLS for clients: " + why);
+}
+
 int serve(const command_line& line) {
   settings all = load_settings({line.flags, environment()});
   all.problems.insert(all.problems.begin(), line.problems.begin(), line.problems.end());
   if (all.problems.empty()) complete_scanners(all.values, all.problems);
   if (all.problems.empty()) check_secrets(all.values, all.problems);
+  if (all.problems.empty()) check_tls(all.values, all.problems);
   if (!all.problems.empty()) return refuse(all.problems);
   log::set_up(all.values.log_level);
   for (const auto& text : all.warnings) log::warn(text);
@@ -148,6 +163,8 @@ int dispatch(const command_line& line) {
       return print(help_text());
     case command::help_limits:
       return print(help_limits_text());
+    case command::help_tls:
+      return print(help_tls_text());
     case command::help_policy:
       return print(help_policy_text());
     case command::help_scanner:

@@ -113,6 +113,8 @@ std::string to_json_line(const access_record& r) {
              .add("action", action_of(r))
              .add("unscanned", name_of(r.why_unscanned))
              .add("rule", capped(r.rule, max_text))
+             .add("route", capped(r.route, max_text))
+             .add("origin", capped(r.origin, max_text))
              .end() +
          '\n';
 }

@@ -24,6 +24,7 @@ constexpr std::string_view file_suffix = "_FILE";
 constexpr std::size_t largest_value_file = 65536;
 constexpr std::size_t largest_settings_file = 1 << 20;
 constexpr std::size_t largest_template = 65536;
+constexpr const char* default_name = "default";
 
 // Takes one of `endings` off, the first that fits.
 bool drop_ending(std::string_view& text, std::initializer_list<std::string_view> endings) {
@@ -49,6 +50,25 @@ bool is_injected_by_kubernetes(std::string_view name, std::string_view value) {
          name.substr(0, digits + 1).ends_with("_PORT_");
 }
 
+bool is_default(const route& r) {
+  return r.hosts.empty() && r.path.empty();
+}
+
+bool share_a_host(const route& a, const route& b) {
+  const auto has = [&](const std::string& host) { return std::ranges::count(b.hosts, host) > 0; };
+  return (a.hosts.empty() && b.hosts.empty()) || std::ranges::any_of(a.hosts, has);
+}
+
+bool serve_the_same(const route& a, const route& b) {
+  return a.path == b.path && share_a_host(a, b);
+}
+
+bool share_an_origin(const route& a, const route& b) {
+  return std::ranges::any_of(a.origins, [&](const url& one) {
+    return std::ranges::count(b.origins, one.to_string(), &url::to_string) > 0;
+  });
+}
+
 bool is_config_row(const option& row) {
   return row.flag == "--config";
 }
@@ -68,6 +88,10 @@ class loader {
       for (const auto& s : *level) apply(s);
     if (out_.values.debug_fallback) out_.values.scan_policy.on_error = remedy::pass;
     for (const auto& table : file.rules) add_rule(table, &table == &file.rules.back());
+    for (const auto& table : file.routes) add_route(table);
+    complete_default_route();
+    warn_of_routes(file.routes);
+    for (auto& r : out_.values.routes) add_rules(r, file.rules);
     // What is missing may well be in the file that could not be read.
     if (!file_failed_ && from_.whole) check_required();
     validate();
@@ -180,8 +204,51 @@ class loader {
     if (!condition && !last && table.whole)
       complain(table.place, "has no condition, so that the rules below it never decide");
     check_rule(made, table.place);
-    warn_of_rule(made, table.place);
+    warn_of_rule(made, table.place, out_.values.scan_policy);
     out_.values.rules.push_back(std::move(made));
+  }
+
+  // What it doesn't name is the base's, too.
+  void add_route(const raw_table& table) {
+    route made;
+    made.base = out_.values.scan_policy;
+    bool whole = table.whole;
+    for (const auto& s : table.settings) {
+      const auto problems = store(*s.row, s.values, made);
+      for (const auto& what : problems) refuse(*s.row, s.place, what);
+      whole = whole && problems.empty();
+    }
+    if (whole && made.origins.empty() && !is_default(made)) complain(table.place, "has no origin");
+    if (made.name.empty()) made.name = (made.hosts.empty() ? "" : made.hosts.front()) + made.path;
+    if (made.name.empty()) made.name = default_name;
+    const auto same = [&](const route& other) { return serve_the_same(made, other); };
+    if (whole && std::ranges::any_of(out_.values.routes, same))
+      complain(table.place, "has a host and path that a [[route]] above it has");
+    out_.values.routes.push_back(std::move(made));
+  }
+
+  // Flags and the environment name its origins, in place of the file.
+  void complete_default_route() {
+    auto& v = out_.values;
+    const auto found = std::ranges::find_if(v.routes, is_default);
+    if (found == v.routes.end()) {
+      if (!v.origins.empty())
+        v.routes.push_back({default_name, {}, {}, v.origins, v.scan_policy, {}});
+    } else if (v.origins.empty()) {
+      v.origins = found->origins;
+    } else {
+      found->origins = v.origins;
+    }
+  }
+
+  // What is wrong with them has been told.
+  void add_rules(route& to, const std::vector<raw_table>& tables) {
+    for (const auto& table : tables) {
+      auto& made = to.rules.emplace_back();
+      made.effects = to.base;
+      for (const auto& s : table.settings) store(*s.row, s.values, made);
+      warn_of_rule(made, table.place, to.base);
+    }
   }
 
   void check_rule(const rule& made, const std::string& place) {
@@ -193,8 +260,8 @@ class loader {
                "max_size can't be asked for");
   }
 
-  void warn_of_rule(const rule& made, const std::string& place) {
-    const auto base = out_.values.scan_policy.mode;
+  void warn_of_rule(const rule& made, const std::string& place, const policy& over) {
+    const auto base = over.mode;
     if (made.effects.mode == scan_mode::off && base != scan_mode::off && !made.media_types.empty())
       warn(place,
            "skips the scan by media type, which whoever uploads a file can often choose: "
@@ -205,8 +272,26 @@ class loader {
            "(%61 for a): make the base strict, and the exceptions rules");
   }
 
+  // A path that could be read in two ways goes to a route without one. Those of the file stand
+  // first among the routes, in its order.
+  void warn_of_routes(const std::vector<raw_table>& tables) {
+    const auto evaded = [](const route& a, const route& by) {
+      return !a.path.empty() && by.path.empty() && a.base.mode < by.base.mode &&
+             (by.hosts.empty() || share_a_host(a, by)) && share_an_origin(a, by);
+    };
+    const auto& routes = out_.values.routes;
+    for (std::size_t i = 0; i < tables.size(); ++i)
+      for (const auto& other : routes)
+        if (evaded(routes[i], other))
+          warn(tables[i].place, "is stricter than the route \"" + other.name +
+                                    "\", which has an origin in common with it and no path: it is "
+                                    "evaded by writing the path otherwise (//)");
+  }
+
   void warn(const std::string& place, const std::string& what) {
-    out_.warnings.push_back(place + ": " + what);
+    auto text = place + ": " + what;
+    if (std::ranges::find(out_.warnings, text) == out_.warnings.end())
+      out_.warnings.push_back(std::move(text));
   }
 
   // Where a row's value comes from, for complaints about what only the whole can tell.
@@ -226,6 +311,7 @@ class loader {
     check_spool_room();
     check_hashes();
     check_proxy_protocol();
+    check_listen_tls();
     read_block_template();
   }
 
@@ -279,11 +365,32 @@ class loader {
                "only trusted proxies may send it, and trusted_proxies names none");
   }
 
+  // Files that nobody would look at, or that belong to nothing.
+  void check_listen_tls() {
+    const auto& tls = out_.values.listener.tls;
+    if (!tls.keys.empty() && tls.keys.size() != tls.certificates.size())
+      complain(place_of("listen.*.tls.key"),
+               "has to name one key for each certificate, in their order, or none where the keys "
+               "stand in the certificates' files");
+    if (!tls.wanted() && tls.client_ca != tls_settings::off)
+      complain(place_of("listen.*.tls.client_ca"),
+               "asks clients for certificates, and tls.certificate names none of our own");
+  }
+
+  // Where there are routes, only a default one among them can want for origins that nobody told of.
+  bool has_origins() const {
+    const auto& routes = out_.values.routes;
+    return !routes.empty() && std::ranges::none_of(routes, [](const route& r) {
+      return is_default(r) && r.origins.empty();
+    });
+  }
+
   // What somebody tried to set, badly, has been told already.
   void check_required() {
     std::string_view hint = "; or try \"icapgate demo\", which needs no settings";
     for (const auto& row : options()) {
       if (!row.required || refused_.contains(&row) || !is_unset(row)) continue;
+      if (row.kind == option_kind::origin_list && has_origins()) continue;
       const std::string flag(row.flag), help(row.help), argument(row.argument);
       const std::string key(row.key.substr(row.key.rfind('.') + 1));
       complain("no " + flag.substr(2), "give " + flag + ' ' + argument + ", " + row.env_name() +

@@ -4,6 +4,7 @@
 
 #include "base/network.hpp"
 #include "base/policy.hpp"
+#include "base/route.hpp"
 #include "base/url.hpp"
 
 #include <chrono>
@@ -29,6 +30,15 @@ struct tls_settings {
   bool verify = true;
 };
 
+// TLS towards clients, as server.
+struct listen_tls_settings {
+  std::vector<std::string> certificates;      // PEM files: each a chain; the first is the default
+  std::vector<std::string> keys;              // PEM files, one for each; empty: in the same files
+  std::string client_ca = tls_settings::off;  // PEM file: clients have to show a certificate of it
+
+  bool wanted() const { return !certificates.empty(); }
+};
+
 // Beside the address of a listener.
 struct listen_settings {
   static constexpr const char* forwarded = "forwarded";
@@ -37,13 +47,17 @@ struct listen_settings {
   std::string trusted_header = "x-forwarded-for";  // or "forwarded": which of both is believed
   bool proxy_protocol = false;      // trusted proxies begin each connection with a PROXY header
   std::string socket_mode = "660";  // of a unix socket, octal
+  listen_tls_settings tls;
 };
 
 struct config {
   endpoint listen{"0.0.0.0", 8080};
   listen_settings listener;
-  std::optional<endpoint> admin;      // none: no admin listener
-  url origin;                         // http://host[:port], no path
+  std::optional<endpoint> admin;  // none: no admin listener
+  // http://, https:// or http+unix:, no path: those of the default route, if there is one.
+  std::vector<url> origins;
+  std::vector<route> routes;          // complete, in the file's order
+  tls_settings origin_tls;            // for https://
   std::vector<url> scanners;          // icap://host[:port]/service; "embedded:" is resolved by app/
   std::vector<url> standby_scanners;  // used while none of the others can be
   tls_settings scanner_tls;           // for icaps://

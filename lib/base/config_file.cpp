@@ -33,7 +33,7 @@ std::string heading(const key_path& table) {
 // What may stand directly below `table`, in the order of the rows.
 key_path names_below(const key_path& table) {
   key_path names;
-  for (const auto rows : {options(), rule_options()}) {
+  for (const auto rows : {options(), rule_options(), route_options()}) {
     for (const auto& row : rows) {
       const auto pattern = split_key(row.key);
       if (pattern.size() <= table.size()) continue;
@@ -65,7 +65,7 @@ std::string with_placeholder(std::string_view key) {
 
 // A key that stands in the wrong table: the rows that end with its name.
 std::string same_name_elsewhere(const std::string& name) {
-  for (const auto rows : {options(), rule_options()}) {
+  for (const auto rows : {options(), rule_options(), route_options()}) {
     for (const auto& row : rows) {
       const auto parts = split_key(row.key);
       if (!parts.empty() && parts.back() == name) return with_placeholder(row.key);
@@ -126,17 +126,13 @@ class reader {
                                  joined(here) + "]]");
       return;
     }
-    if (joined(here) == "policy.rule") return read_rules(*array, here);
-    if (array->size() > 1)
-      complain((*array)[1].source(), "only one [[" + joined(here) + "]] is supported so far");
-    here.emplace_back("[]");
-    read(*(*array)[0].as_table(), here);
+    read_tables(*array, here, joined(here) == "route" ? found_.routes : found_.rules);
   }
 
-  void read_rules(const toml::array& array, key_path here) {
+  void read_tables(const toml::array& array, key_path here, std::vector<raw_table>& into) {
     here.emplace_back("[]");
     for (const auto& table : array) {
-      auto& made = found_.rules.emplace_back();
+      auto& made = into.emplace_back();
       made.place = place(table.source()) + ": [[" + joined(here) + "]]";
       target_ = &made.settings;
       const auto problems_before = problems_.size();

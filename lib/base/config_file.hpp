@@ -27,7 +27,8 @@ struct raw_table {
 
 struct raw_settings {
   std::vector<raw_setting> once;
-  std::vector<raw_table> rules;  // [[policy.rule]], in the file's order
+  std::vector<raw_table> rules;   // [[policy.rule]], in the file's order
+  std::vector<raw_table> routes;  // [[route]], likewise
 };
 
 // Adds what `text` sets to `found` and what is wrong with it to `problems`. `name` begins every

@@ -18,6 +18,8 @@ enum class errc : std::uint8_t {
   tunnel_idle,    // no byte moved in it for too long
   client_closed,  // the client went away before its response was complete
   client_proxy_invalid,  // no PROXY header, or none in time, from a proxy that has to send one
+  client_tls_missing,    // what came is no TLS, where nothing else is served
+  client_tls_failed,     // no TLS came to be: version, cipher, certificate, time
   client_head_timeout,
   client_head_invalid,
   client_head_too_large,
@@ -26,6 +28,8 @@ enum class errc : std::uint8_t {
   client_method_refused,           // CONNECT, TRACE
   client_coding_unsupported,       // a transfer coding before "chunked"
   client_expectation_unsupported,  // any but 100-continue
+  client_host_unknown,             // no route serves its host and path
+  client_loop_detected,            // it came through this process before
   client_body_timeout,
   client_body_eof,
   client_body_invalid,
@@ -35,6 +39,8 @@ enum class errc : std::uint8_t {
   origin_connect_refused,
   origin_connect_timeout,
   origin_connect_failed,
+  origin_tls_failed,       // no TLS came to be, for any reason but the next
+  origin_tls_certificate,  // the origin's certificate does not prove that it is the origin
   origin_write_timeout,
   origin_write_failed,
   origin_head_timeout,

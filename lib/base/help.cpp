@@ -37,6 +37,14 @@ bool is_about_policy(const option& row) {
   return row.key.starts_with("policy.");
 }
 
+bool is_about_tls(const option& row) {
+  return !is_about_scanner(row) && row.key.find(".tls.") != row.key.npos;
+}
+
+bool is_about_limits(const option& row) {
+  return !is_about_scanner(row) && !is_about_policy(row) && !is_about_tls(row);
+}
+
 // The rows without a flag that `wanted` picks.
 std::string keys(bool (*wanted)(const option&)) {
   std::string out;
@@ -64,7 +72,7 @@ std::string help_text() {
       "  icapgate --origin URL --icap URL [options]\n"
       "  icapgate demo [--once]     see it work: origin, scanner, gateway on loopback\n"
       "  icapgate doctor URL        can this scanner be trusted? what to write for it\n"
-      "  icapgate help TOPIC        scanner, policy, limits: settings without a flag\n"
+      "  icapgate help TOPIC        scanner, policy, limits, tls: settings of the file\n"
       "\n";
   for (const auto& row : options())
     if (!row.flag.empty()) add_columns(out, left_column(row), 25, with_initial(row));
@@ -84,7 +92,14 @@ std::string help_limits_text() {
          "Times are like 300ms 5s 5m 1h, sizes like 65536 64KiB 10MB.\n"
          "timeout.idle: no byte moved for so long.\n"
          "\n" +
-         keys([](const option& row) { return !is_about_scanner(row) && !is_about_policy(row); });
+         keys(is_about_limits);
+}
+
+std::string help_tls_text() {
+  return "TLS towards clients and https:// origins, as keys of the file with defaults. As\n"
+         "environment variables: origin.tls.ca is ICAPGATE_ORIGIN__TLS__CA. Files are PEM.\n"
+         "\n" +
+         keys(is_about_tls);
 }
 
 std::string help_policy_text() {
@@ -104,7 +119,9 @@ std::string help_policy_text() {
     const bool own = !find_option_by_key(split_key("policy." + name));
     if (own) add_columns(out, name, 14, row.help);
   }
-  return out + "and any of mode to block_page above, without \"policy.\".\n";
+  return out +
+         "and any of mode to block_page above, without \"policy.\". [[route]] has a table\n"
+         "\"policy\" with the same: docs/routes.md.\n";
 }
 
 std::string help_scanner_text() {

@@ -118,8 +118,10 @@ struct access_record {
   std::chrono::duration<double, std::milli> scan_ms{};
   std::chrono::duration<double, std::milli> total_ms{};
   unscanned why_unscanned = unscanned::no;
-  std::string_view rule;   // the reason of the rule that decided; empty: none did
-  bool monitored = false;  // the verdict came to nobody but this line
+  std::string_view rule;    // the reason of the rule that decided; empty: none did
+  std::string_view route;   // its name; empty: none
+  std::string_view origin;  // URL of the one that was asked last; empty: none was
+  bool monitored = false;   // the verdict came to nobody but this line
 };
 
 // The line, with its '\n': pure ASCII, valid JSON whatever bytes the texts hold.

@@ -169,6 +169,25 @@ void add_scanners(std::vector<MetricFamily>& families,
       [](auto& s) { return s.busy_answers; });
 }
 
+void add_origins(std::vector<MetricFamily>& families, const workers& all,
+                 const std::vector<url>& origins) {
+  const auto add = [&](MetricType type, const char* name, const char* help, auto pick) {
+    family f(type, name, help);
+    for (std::size_t i = 0; i < origins.size(); ++i)
+      f.row(total(all, [&](auto& w) -> auto& { return pick(w.origins[i]); }),
+            {{"origin", origins[i].to_string()}});
+    families.push_back(f.take());
+  };
+  add(MetricType::Counter, "origin_requests_total", "Requests that an origin was chosen for.",
+      [](auto& o) -> auto& { return o.requests; });
+  add(MetricType::Gauge, "origin_requests_in_flight", "Of these, now.",
+      [](auto& o) -> auto& { return o.in_flight; });
+  add(MetricType::Counter, "origin_failures_total", "Connects that failed, and timeouts.",
+      [](auto& o) -> auto& { return o.failures; });
+  add(MetricType::Gauge, "origin_ejected", "Workers that leave the origin alone since it failed.",
+      [](auto& o) -> auto& { return o.ejected; });
+}
+
 void add_spool(std::vector<MetricFamily>& families, const spool_metrics& spool) {
   const auto by_store = [&](const char* name, const char* help, std::uint64_t memory,
                             std::uint64_t disk) {
@@ -230,6 +249,8 @@ std::string exposition(const metrics_snapshot& now) {
       [](auto& w) -> auto& { return w.transactions_open; });
   add(c, "origin_connects_total", "Connections opened to origins.",
       [](auto& w) -> auto& { return w.origin_connects; });
+  add(c, "origin_failovers_total", "Requests that were tried on another origin.",
+      [](auto& w) -> auto& { return w.origin_failovers; });
   add(c, "icap_connects_total", "Connections opened to ICAP servers.",
       [](auto& w) -> auto& { return w.icap_connects; });
   add(c, "icap_retries_total", "Scans repeated since a pooled connection had gone stale.",
@@ -250,6 +271,7 @@ std::string exposition(const metrics_snapshot& now) {
       counter_family("access_log_lost_lines_total", "Access lines that could not be written.")
           .row(static_cast<double>(now.lost_lines))
           .take());
+  add_origins(families, all, now.origins);
   add_scanners(families, now.scanners);
   add_spool(families, now.spool);
   return prometheus::TextSerializer{}.Serialize(families);

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/policy.hpp"
+#include "base/url.hpp"
 
 #include <array>
 #include <atomic>
@@ -52,8 +53,15 @@ enum class refusal : std::uint8_t {
   count_        // not a reason
 };
 
+// Of one origin, in one worker.
+struct origin_metrics {
+  counter requests, in_flight, failures;
+  counter ejected;  // 1: left alone for a while
+};
+
 struct alignas(64) worker_metrics {
-  explicit worker_metrics(std::size_t rules = 0) : rule_hits(rules) {}
+  explicit worker_metrics(std::size_t rules = 0, std::size_t of_origins = 0)
+      : rule_hits(rules), origins(of_origins) {}
 
   static constexpr std::size_t reasons = static_cast<std::size_t>(errc::gateway_internal) + 1;
 
@@ -63,12 +71,13 @@ struct alignas(64) worker_metrics {
   counter scans_trickled;   // of the blocked ones: a shorter copy under an unchanged status
   counter scans_postponed;  // given up for a while, since the body came too slowly
   std::array<counter, static_cast<std::size_t>(unscanned::count_)> unscanned_by;
-  std::vector<counter> rule_hits;     // responses that a rule decided over, in its order
-  counter late_aborts, leaked_bytes;  // after a part had dripped to the client
+  std::vector<counter> rule_hits;       // responses that a rule decided over, in its order
+  std::vector<origin_metrics> origins;  // as distinct_origins() orders them
+  counter late_aborts, leaked_bytes;    // after a part had dripped to the client
   counter received_bytes, sent_bytes, scanned_bytes;
   std::array<counter, static_cast<std::size_t>(refusal::count_)> clients_refused;
   counter clients_accepted, clients_open, transactions_open;
-  counter origin_connects, icap_connects, icap_retries, icap_failovers;
+  counter origin_connects, origin_failovers, icap_connects, icap_retries, icap_failovers;
   histogram request_seconds, scan_seconds;
   std::atomic<std::int64_t> heartbeat{0};  // steady clock, nanoseconds, at the last tick
 };
@@ -99,6 +108,7 @@ struct metrics_snapshot {
   const std::vector<std::unique_ptr<worker_metrics>>& workers;
   const std::vector<scanner_metrics>& scanners;
   const std::vector<rule>& rules;
+  const std::vector<url>& origins;  // as distinct_origins() orders them
   spool_metrics spool;
   std::uint64_t lost_lines = 0;  // of the access log
 };

@@ -28,14 +28,15 @@ constexpr std::string_view scanner_vendors =
 #define MEMBER(name) +[](config& c) -> decltype((c.name)) { return c.name; }
 #define POLICY(name) +[](policy& p) -> decltype((p.name)) { return p.name; }
 #define RULE(name) +[](rule& r) -> decltype((r.name)) { return r.name; }
+#define ROUTE(name) +[](route& r) -> decltype((r.name)) { return r.name; }
 
 // clang-format off
 constexpr std::array table{
     // The frequent ones, in the order of --help.
     option{.key = "route[].origin", .flag = "--origin", .short_env = "ORIGIN",
-           .kind = option_kind::url, .argument = "URL",
+           .kind = option_kind::origin_list, .argument = "URL",
            .help = "the server to protect: http://HOST[:PORT]",
-           .target = MEMBER(origin), .required = true},
+           .target = MEMBER(origins), .required = true},
     option{.key = "scanner.*.servers", .flag = "--icap", .short_env = "ICAP",
            .kind = option_kind::url_list, .argument = "URL",
            .help = "the scanner: icap://HOST[:PORT]/SERVICE, or embedded:",
@@ -114,6 +115,18 @@ constexpr std::array table{
            .kind = option_kind::choice, .argument = "MODE", .initial = "660",
            .help = "of a unix socket: 600, 660 or 666",
            .target = MEMBER(listener.socket_mode), .choices = "600 660 666"},
+    option{.key = "listen.*.tls.certificate",
+           .kind = option_kind::file_list, .argument = "FILE",
+           .help = "PEM; several: by SNI; none: no TLS",
+           .target = MEMBER(listener.tls.certificates)},
+    option{.key = "listen.*.tls.key",
+           .kind = option_kind::file_list, .argument = "FILE",
+           .help = "one for each; none: in the same files",
+           .target = MEMBER(listener.tls.keys)},
+    option{.key = "listen.*.tls.client_ca",
+           .kind = option_kind::path, .argument = "FILE", .initial = "off",
+           .help = "clients must show a certificate of it",
+           .target = MEMBER(listener.tls.client_ca)},
     option{.key = "origin.timeout.connect",
            .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
            .help = "connecting, per address",
@@ -134,6 +147,26 @@ constexpr std::array table{
            .kind = option_kind::integer, .argument = "N", .initial = "256",
            .help = "unused connections kept per worker",
            .target = MEMBER(origin_limits.idle_connections), .max = 65535},
+    option{.key = "origin.tls.ca",
+           .kind = option_kind::path, .argument = "FILE", .initial = "system",
+           .help = "https: the CAs to trust",
+           .target = MEMBER(origin_tls.ca)},
+    option{.key = "origin.tls.certificate",
+           .kind = option_kind::path, .argument = "FILE", .initial = "off",
+           .help = "https: shown to the origin",
+           .target = MEMBER(origin_tls.certificate)},
+    option{.key = "origin.tls.key",
+           .kind = option_kind::path, .argument = "FILE", .initial = "off",
+           .help = "its key; off: in the same file",
+           .target = MEMBER(origin_tls.key)},
+    option{.key = "origin.tls.server_name",
+           .kind = option_kind::path, .argument = "NAME", .initial = "auto",
+           .help = "of its certificate; auto: the URL's",
+           .target = MEMBER(origin_tls.server_name)},
+    option{.key = "origin.tls.verify",
+           .kind = option_kind::boolean, .initial = "true",
+           .help = "false: anybody may play the origin",
+           .target = MEMBER(origin_tls.verify)},
     option{.key = "scanner.*.timeout.connect",
            .kind = option_kind::duration, .argument = "TIME", .initial = "2s",
            .help = "connecting, per address",
@@ -399,20 +432,42 @@ constexpr std::array rule_table{
            .help = "Upgrade opens a tunnel, UNSCANNED",
            .target = POLICY(upgrade)},
 };
+
+// A route's own rows, beside that of its origins above.
+constexpr std::array route_table{
+    option{.key = "route[].name",
+           .kind = option_kind::label, .argument = "TEXT",
+           .help = "in the log",
+           .target = ROUTE(name)},
+    option{.key = "route[].host",
+           .kind = option_kind::host_list, .argument = "PATTERN",
+           .help = "*.example.com; without the port",
+           .target = ROUTE(hosts)},
+    option{.key = "route[].path",
+           .kind = option_kind::path_prefix, .argument = "PREFIX",
+           .help = "/shop: and what lies below",
+           .target = ROUTE(path)},
+};
 // clang-format on
 
 #undef MEMBER
 #undef POLICY
 #undef RULE
+#undef ROUTE
 
-// The rule's own rows, and the base's as they are called in a rule.
-struct rule_rows {
-  static constexpr std::string_view base_prefix = "policy.", prefix = "policy.rule[].";
+constexpr std::string_view base_prefix = "policy.", rule_prefix = "policy.rule[].",
+                           route_prefix = "route[].policy.";
 
-  rule_rows() : rows(rule_table.begin(), rule_table.end()) {
-    for (auto row : table) {
+// Rows of an array of tables: its own, and those that set a policy, under the names that they have
+// in such a table.
+struct table_rows {
+  explicit table_rows(std::span<const option> own) : rows(own.begin(), own.end()) {}
+
+  void add_policy(std::span<const option> from, std::string_view from_prefix,
+                  std::string_view prefix) {
+    for (auto row : from) {
       if (!row.sets_policy()) continue;
-      keys.push_back(std::string(prefix) + std::string(row.key.substr(base_prefix.size())));
+      keys.push_back(std::string(prefix) + std::string(row.key.substr(from_prefix.size())));
       row.key = keys.back();
       row.short_env = {};
       rows.push_back(row);
@@ -422,6 +477,19 @@ struct rule_rows {
   std::deque<std::string> keys;  // the rows point into it
   std::vector<option> rows;
 };
+
+table_rows make_rule_rows() {
+  table_rows all(rule_table);
+  all.add_policy(table, base_prefix, rule_prefix);
+  return all;
+}
+
+table_rows make_route_rows() {
+  table_rows all(route_table);
+  all.add_policy(table, base_prefix, route_prefix);
+  all.add_policy(rule_table, rule_prefix, route_prefix);
+  return all;
+}
 
 char upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -453,11 +521,12 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 bool option::is_list() const {
-  return kind == option_kind::url_list || kind == option_kind::port_list ||
-         kind == option_kind::hash_list || kind == option_kind::choice_list ||
-         kind == option_kind::method_list || kind == option_kind::path_list ||
-         kind == option_kind::host_list || kind == option_kind::status_list ||
-         kind == option_kind::media_type_list || kind == option_kind::network_list;
+  return kind == option_kind::origin_list || kind == option_kind::url_list ||
+         kind == option_kind::port_list || kind == option_kind::hash_list ||
+         kind == option_kind::choice_list || kind == option_kind::method_list ||
+         kind == option_kind::path_list || kind == option_kind::host_list ||
+         kind == option_kind::status_list || kind == option_kind::media_type_list ||
+         kind == option_kind::network_list || kind == option_kind::file_list;
 }
 
 bool option::sets_policy() const {
@@ -482,7 +551,12 @@ std::span<const option> options() {
 }
 
 std::span<const option> rule_options() {
-  static const rule_rows all;
+  static const auto all = make_rule_rows();
+  return all.rows;
+}
+
+std::span<const option> route_options() {
+  static const auto all = make_route_rows();
   return all.rows;
 }
 
@@ -497,7 +571,7 @@ const option* find_option_by_env(std::string_view name) {
 }
 
 const option* find_option_by_key(std::span<const std::string> path) {
-  for (const auto rows : {options(), rule_options()}) {
+  for (const auto rows : {options(), rule_options(), route_options()}) {
     for (const auto& row : rows) {
       const auto pattern = split_key(row.key);
       if (path.size() == pattern.size() && begins_with(pattern, path) && !path.empty()) return &row;
@@ -512,7 +586,8 @@ bool is_key_prefix(std::span<const std::string> path) {
     return path.size() < pattern.size() && begins_with(pattern, path);
   };
   return std::ranges::any_of(options(), lies_below) ||
-         std::ranges::any_of(rule_options(), lies_below);
+         std::ranges::any_of(rule_options(), lies_below) ||
+         std::ranges::any_of(route_options(), lies_below);
 }
 
 std::vector<std::string> split_key(std::string_view key) {

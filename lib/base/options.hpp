@@ -1,5 +1,6 @@
 // Every setting of the program, each defined in one row: flag, environment variable, TOML key,
-// kind, range, default, help line, and the member of `config`, `policy` or `rule` that it sets.
+// kind, range, default, help line, and the member of `config`, `policy`, `rule` or `route` that it
+// sets.
 #pragma once
 
 #include "base/config.hpp"
@@ -21,7 +22,7 @@ inline constexpr std::string_view embedded_scheme = "embedded:";
 
 enum class option_kind : std::uint8_t {
   endpoint,  // HOST:PORT, or "off" where the member is optional
-  url,       // origin
+  origin_list,
   url_list,  // scanners
   port_list,
   hash_list,  // SHA-256, hexadecimal
@@ -32,33 +33,39 @@ enum class option_kind : std::uint8_t {
   choice,  // one of `choices`
   choice_list,
   path,  // any text without control characters
+  file_list,
   network_list,
   label,  // a short text for logs and metrics
   method_list,
+  path_prefix,
   path_list,  // patterns, as those below
   host_list,
   status_list,
   media_type_list,
 };
 
-// Where a row's value lives: in `config`, in a policy (the base or a rule's), or in a rule.
+// Where a row's value lives: in `config`, in a policy (the base, a route's or a rule's), in a rule
+// or in a route.
 template <class T>
 using member = T& (*)(config&);
 template <class T>
 using policy_member = T& (*)(policy&);
 template <class T>
 using rule_member = T& (*)(rule&);
+template <class T>
+using route_member = T& (*)(route&);
 
 using option_target = std::variant<
-    std::monostate, member<endpoint>, member<std::optional<endpoint>>, member<url>,
-    member<std::vector<url>>, member<std::vector<std::uint16_t>>, member<std::vector<std::string>>,
+    std::monostate, member<endpoint>, member<std::optional<endpoint>>, member<std::vector<url>>,
+    member<std::vector<std::uint16_t>>, member<std::vector<std::string>>,
     member<std::vector<network>>, member<bool>, member<unsigned>, member<std::size_t>,
     member<std::chrono::milliseconds>, member<std::string>, policy_member<scan_mode>,
     policy_member<remedy>, policy_member<delivery_mode>, policy_member<range_mode>,
     policy_member<encoding_mode>, policy_member<page_source>, policy_member<bool>,
     policy_member<unsigned>, policy_member<std::uint64_t>, policy_member<std::chrono::milliseconds>,
     rule_member<std::string>, rule_member<std::vector<std::string>>,
-    rule_member<std::vector<unsigned>>, rule_member<std::optional<std::uint64_t>>>;
+    rule_member<std::vector<unsigned>>, rule_member<std::optional<std::uint64_t>>,
+    route_member<std::string>, route_member<std::vector<std::string>>>;
 
 struct option {
   // TOML key path; "*" is a name that the user chooses, "[]" an array of tables. Empty: not in the
@@ -89,11 +96,15 @@ std::span<const option> options();
 // member of `policy`. In the file only.
 std::span<const option> rule_options();
 
+// What each [[route]] may hold beside its origins: name, host, path, and in a table `policy` what a
+// rule may change. In the file only.
+std::span<const option> route_options();
+
 const option* find_option_by_flag(std::string_view flag);
 const option* find_option_by_env(std::string_view name);
 
 // The path of a key in a file, already split: "listen", "public", "address". An index into an array
-// of tables counts as "[]". Rows of both tables are found.
+// of tables counts as "[]". Rows of all three tables are found.
 const option* find_option_by_key(std::span<const std::string> path);
 
 // Whether some row's key lies below that path.
@@ -106,8 +117,11 @@ std::vector<std::string> split_key(std::string_view key);
 std::vector<std::string> store(const option& row, std::span<const std::string> values,
                                config& into);
 std::vector<std::string> store(const option& row, std::span<const std::string> values, rule& into);
+// Takes the row of its origins, too.
+std::vector<std::string> store(const option& row, std::span<const std::string> values, route& into);
 
-// The row's value as the texts that store() would take; nothing for a row of a rule's own.
+// The row's value as the texts that store() would take; nothing for a row of a rule's or a
+// route's own.
 std::vector<std::string> show(const option& row, const config& from);
 
 // Splits at commas, removes blanks around each, drops empty ones.

@@ -50,9 +50,8 @@ std::string parse(const option&, std::string_view text, network& out) {
 }
 
 std::string check_origin(const url& u) {
-  if (u.scheme == "https")
-    return "begins with https://, and https:// origins are not supported yet";
-  if (u.scheme != "http") return "is not an http:// URL";
+  if (u.scheme != "http" && u.scheme != "https" && u.scheme != "http+unix")
+    return "is not an http:// URL, nor https:// nor http+unix:";
   if (u.path.find('?') != std::string::npos) return "has a query; an origin is http://HOST[:PORT]";
   if (!u.path.empty() && u.path != "/") return "has a path; an origin is http://HOST[:PORT]";
   return {};
@@ -164,6 +163,13 @@ std::string check_path_pattern(std::string_view text) {
   return "can't match: a path with escapes (but %20), ;, \\, // or dot segments matches no pattern";
 }
 
+// Of a route; kept without the '/' at its end.
+std::string check_path_prefix(std::string_view text) {
+  if (!text.starts_with('/')) return "does not begin with /";
+  const bool plain = is_plain_path(text) && text.find_first_of("%*") == text.npos;
+  return plain ? "" : "is not a prefix of paths: no escapes, *, ?, ;, \\, // or dot segments";
+}
+
 std::string check_text_of_rule(const option& row, std::string_view text) {
   constexpr std::size_t longest_label = 64;
   switch (row.kind) {
@@ -173,6 +179,8 @@ std::string check_text_of_rule(const option& row, std::string_view text) {
     case option_kind::method_list:
       if (is_token(text) && std::ranges::none_of(text, is_lower)) return {};
       return "is not a method in capitals";
+    case option_kind::path_prefix:
+      return check_path_prefix(text);
     case option_kind::path_list:
       return check_path_pattern(text);
     case option_kind::host_list:
@@ -186,13 +194,15 @@ std::string check_text_of_rule(const option& row, std::string_view text) {
   }
 }
 
-// Hosts and media types are kept in lower case, hosts without the dot of the root.
-std::string in_any_case(const option& row, std::string_view text) {
+// Hosts and media types are kept in lower case, hosts without the dot of the root, prefixes without
+// the '/' at their end.
+std::string as_kept(const option& row, std::string_view text) {
   std::string out(text);
   const bool host = row.kind == option_kind::host_list;
   if (host || row.kind == option_kind::media_type_list)
     std::ranges::transform(out, out.begin(), ascii_lower);
   if (host && out.size() > 1 && out.ends_with('.')) out.pop_back();
+  if (row.kind == option_kind::path_prefix && out.ends_with('/')) out.pop_back();
   return out;
 }
 
@@ -219,7 +229,7 @@ std::string parse(const option& row, std::string_view text, std::string& out) {
   if (text.empty()) return "is empty";
   if (has_control_character(text)) return "has a control character in it";
   const auto why = check_text_of_rule(row, text);
-  if (why.empty()) out = in_any_case(row, text);
+  if (why.empty()) out = as_kept(row, text);
   return why;
 }
 
@@ -349,6 +359,10 @@ policy& policy_of(rule& owner) {
   return owner.effects;
 }
 
+policy& policy_of(route& owner) {
+  return owner.base;
+}
+
 template <class Owner>
 problems store_in(const option& row, std::span<const std::string> values, Owner& into) {
   return std::visit(
@@ -373,6 +387,13 @@ std::vector<std::string> store(const option& row, std::span<const std::string> v
 
 std::vector<std::string> store(const option& row, std::span<const std::string> values, rule& into) {
   if (row.is_list() && values.empty()) return {"is an empty list; leave it out"};
+  return store_in(row, values, into);
+}
+
+std::vector<std::string> store(const option& row, std::span<const std::string> values,
+                               route& into) {
+  if (row.is_list() && values.empty()) return {"is an empty list; leave it out"};
+  if (row.kind == option_kind::origin_list) return store_list(row, values, into.origins);
   return store_in(row, values, into);
 }
 

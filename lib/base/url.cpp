@@ -29,6 +29,8 @@ constexpr std::string_view unix_scheme = "icap+unix";
 // sockaddr_un holds 108 bytes, the NUL at its end included.
 constexpr std::size_t longest_socket_path = 107;
 constexpr std::string_view unix_endpoint = "unix:";
+// "http+unix:/path/to/socket": an origin has no path behind it.
+constexpr std::string_view unix_origin_scheme = "http+unix";
 
 const known_scheme* find_scheme(std::string_view name) {
   for (const auto& s : known_schemes)
@@ -151,7 +153,8 @@ bool check_parts(const boost::urls::url_view& u, std::string& why) {
 bool parse_parts(const boost::urls::url_view& u, url& out, std::string& why) {
   const auto* scheme = find_scheme(out.scheme = lower(u.scheme()));
   if (!scheme) {
-    why = "has the unknown scheme \"" + out.scheme + "\" (known: http, icap, icaps, icap+unix)";
+    why = "has the unknown scheme \"" + out.scheme +
+          "\" (known: http, https, http+unix, icap, icaps, icap+unix)";
     return false;
   }
   if (!check_parts(u, why)) return false;
@@ -193,17 +196,33 @@ bool parse_unix(std::string_view text, url& out, std::string& why) {
   return false;
 }
 
-bool parse_unix_endpoint(std::string_view text, endpoint& out, std::string& why) {
-  const auto path = text.substr(unix_endpoint.size());
-  if (path.size() < 2 || path.front() != '/' || path.back() == '/')
-    why = "has no absolute path of a socket; the form is unix:/path/to/socket";
+// `form`: as the whole has to be written.
+bool is_socket_path(std::string_view path, std::string_view form, std::string& why) {
+  if (path.size() < 2 || path.front() != '/' || path.back() == '/' || path.starts_with("//"))
+    why = "has no absolute path of a socket; the form is " + std::string(form);
   else if (path.size() > longest_socket_path)
     why = "has a socket path of more than 107 bytes, which the system does not take";
-  else {
-    out = {{}, 0, std::string(path)};
+  else
     return true;
-  }
   return false;
+}
+
+bool parse_unix_endpoint(std::string_view text, endpoint& out, std::string& why) {
+  const auto path = text.substr(unix_endpoint.size());
+  if (!is_socket_path(path, "unix:/path/to/socket", why)) return false;
+  out = {{}, 0, std::string(path)};
+  return true;
+}
+
+// A port, such as policy.avoid_port names, it has none.
+bool parse_unix_origin(std::string_view path, url& out, std::string& why) {
+  if (!is_socket_path(path, "http+unix:/path/to/socket", why)) return false;
+  if (path.find(":/") != path.npos) {
+    why = "has something behind the socket's path; the form is http+unix:/path/to/socket";
+    return false;
+  }
+  out = {std::string(unix_origin_scheme), "localhost", 0, {}, std::string(path)};
+  return true;
 }
 
 // With examples that have the user's port, if it is one.
@@ -228,6 +247,7 @@ std::string url::authority() const {
 }
 
 std::string url::to_string() const {
+  if (scheme == unix_origin_scheme) return scheme + ':' + unix_socket;
   if (!unix_socket.empty()) return scheme + ':' + unix_socket + ':' + path;
   return scheme + "://" + authority() + path;
 }
@@ -276,6 +296,8 @@ bool parse_url(std::string_view text, url& out, std::string& why) {
   const auto colon = text.find(':');
   if (colon != std::string_view::npos && lower(text.substr(0, colon)) == unix_scheme)
     return parse_unix(text.substr(colon + 1), out, why);
+  if (colon != std::string_view::npos && lower(text.substr(0, colon)) == unix_origin_scheme)
+    return parse_unix_origin(text.substr(colon + 1), out, why);
   if (text.find("://") == std::string_view::npos) {
     why = "is not a URL: it has no scheme such as http:// or icap://";
     return false;

@@ -20,7 +20,7 @@ struct endpoint {
 };
 
 // scheme://host[:port][/path][?query], without user information or fragment; or a scanner behind a
-// unix socket: icap+unix:/path/to/socket:/service[?query].
+// unix socket: icap+unix:/path/to/socket:/service[?query]; or an origin: http+unix:/path/to/socket.
 struct url {
   std::string scheme;         // lower case
   std::string host;           // lower case, without brackets; "localhost" behind a unix socket

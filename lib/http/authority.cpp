@@ -1,5 +1,6 @@
 #include "http/authority.hpp"
 
+#include "base/patterns.hpp"
 #include "http/characters.hpp"
 
 #include <algorithm>
@@ -48,11 +49,23 @@ std::optional<authority> read_authority(std::string_view text) {
   return valid ? std::optional(found) : std::nullopt;
 }
 
-bool is_same(const authority& a, const authority& b) {
-  const auto port = [](const authority& of) {
-    return of.port.empty() ? 80 : read_number(of.port).value_or(0);
+bool is_same(const authority& a, const authority& b, bool secure) {
+  const auto port = [usual = secure ? 443U : 80U](const authority& of) {
+    return of.port.empty() ? usual : read_number(of.port).value_or(0);
   };
   return iequals(a.host, b.host) && port(a) == port(b);
+}
+
+std::string_view host_name(std::string_view host) {
+  const auto bracket = host.starts_with('[') ? host.find(']') : 0;
+  if (bracket == host.npos) return {};
+  const auto colon = host.find(':', bracket);
+  if (colon != host.npos) {
+    if (host.find_first_not_of("0123456789", colon + 1) != host.npos) return {};
+    host = host.substr(0, colon);
+  }
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return is_host_pattern(host) && host.find('*') == host.npos ? host : std::string_view{};
 }
 
 }  // namespace icapgate::http

@@ -16,7 +16,10 @@ struct authority {
 // into `text`.
 std::optional<authority> read_authority(std::string_view text);
 
-// For http: no port is port 80 (RFC 9110 4.2.1).
-bool is_same(const authority& a, const authority& b);
+// No port is port 80, for https 443 (RFC 9110 4.2.1, 4.2.2).
+bool is_same(const authority& a, const authority& b, bool secure = false);
+
+// A host without the port and the dot of the root; empty if it is none that patterns could name.
+std::string_view host_name(std::string_view host);
 
 }  // namespace icapgate::http

@@ -65,7 +65,8 @@ struct response_head : message_head {
 // on in HTTP/2: what follows it would be requests that nobody reads here.
 // Errors: client_head_invalid, client_version_unsupported, client_method_refused,
 // client_coding_unsupported, client_expectation_unsupported, policy_upgrade_refused.
-errc parse_request(std::string_view text, request_head& out);
+// `secure`: the connection speaks TLS, so that an absolute target is an https:// one.
+errc parse_request(std::string_view text, request_head& out, bool secure = false);
 
 // As above. `to_head`: the response answers a HEAD request and has no body whatever its fields say.
 // Errors: origin_head_invalid.

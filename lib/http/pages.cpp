@@ -185,6 +185,7 @@ void append_page(std::string& wire, const page& content) {
   wire.append(html ? "text/html; charset=utf-8" : "application/problem+json").append("\r\n");
   wire.append("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
   wire.append("X-Request-Id: ").append(content.request_id).append("\r\n");
+  if (!content.date.empty()) wire.append("Date: ").append(content.date).append("\r\n");
   if (content.retry_after) wire.append("Retry-After: 10\r\n");
   if (!content.keep_alive) wire.append("Connection: close\r\n");
   wire.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");

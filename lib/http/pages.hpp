@@ -33,6 +33,7 @@ struct page {
   std::string_view request_id;  // of the gateway's own making: it goes into a field, too
   std::string_view cause = {};  // of a block page: one word for a program
   std::string_view host = {};   // that the client asked for, as it wrote it
+  std::string_view date = {};   // as in client_response
   std::string_view html = {};   // template of a block page; empty: the built-in one
   page_format format = page_format::html;
   bool retry_after = false;  // tells when to come again

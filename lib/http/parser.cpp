@@ -178,16 +178,16 @@ bool read_host(request_head& head) {
 
 // The host of an absolute target stands for the Host field (RFC 9112 3.2.2). Where both differ, two
 // recipients would route the request in two ways.
-bool take_target_host(request_head& head, std::string_view host) {
+bool take_target_host(request_head& head, std::string_view host, bool secure) {
   const auto named = read_authority(host);
   if (!named) return false;
-  if (!head.host.empty() && !is_same(*named, *read_authority(head.host))) return false;
+  if (!head.host.empty() && !is_same(*named, *read_authority(head.host), secure)) return false;
   head.host = host;
   return true;
 }
 
-// RFC 9112 3.2: splits the target.
-bool read_target(request_head& head) {
+// RFC 9112 3.2: splits the target. Its scheme must be the connection's (RFC 9110 7.4).
+bool read_target(request_head& head, bool secure) {
   auto target = head.target;
   // A fragment is no part of a target: what is behind it would be read in two ways.
   if (target.find('#') != std::string_view::npos) return false;
@@ -195,14 +195,14 @@ bool read_target(request_head& head) {
     head.origin_form = target;
     return true;
   }
-  constexpr std::string_view scheme = "http://";
+  const std::string_view scheme = secure ? "https://" : "http://";
   if (!iequals(target.substr(0, scheme.size()), scheme)) return false;
   target.remove_prefix(scheme.size());
   const auto path = std::min(target.size(), target.find_first_of("/?"));
   head.origin_form = target.substr(path);
   // RFC 9112 3.2.1, 3.2.4: an empty path stands for the root, or for the server as a whole.
   if (head.origin_form.empty()) head.origin_form = head.method == "OPTIONS" ? "*" : "/";
-  return head.origin_form.front() != '?' && take_target_host(head, target.substr(0, path));
+  return head.origin_form.front() != '?' && take_target_host(head, target.substr(0, path), secure);
 }
 
 // RFC 9110 10.1.1: nothing but 100-continue may be expected.
@@ -247,13 +247,13 @@ bool wants_http2(const request_head& head) {
   return wanted && wants_upgrade(head);
 }
 
-errc check_request(request_head& head) {
+errc check_request(request_head& head, bool secure) {
   const auto framing = read_framing(head);
   if (!framing || std::any_of(head.fields.begin(), head.fields.end(), is_disguised))
     return errc::client_head_invalid;
   // A tunnel would end all that this gateway is for; a trace shows others' credentials.
   if (head.method == "CONNECT" || head.method == "TRACE") return errc::client_method_refused;
-  if (!read_host(head) || !read_target(head) || !read_max_forwards(head))
+  if (!read_host(head) || !read_target(head, secure) || !read_max_forwards(head))
     return errc::client_head_invalid;
   if (framing->other_coding) return errc::client_coding_unsupported;
   if (!read_expectations(head)) return errc::client_expectation_unsupported;
@@ -293,14 +293,14 @@ bool request_head::is_idempotent() const {
          method == "OPTIONS";
 }
 
-errc parse_request(std::string_view text, request_head& out) {
+errc parse_request(std::string_view text, request_head& out, bool secure) {
   clear(out);
   head_parser<true> parser(text, out);
   if (const auto ec = parser.parse()) {
     const bool version = ec == beast::http::error::bad_version && asks_for_other_version(text);
     return version ? errc::client_version_unsupported : errc::client_head_invalid;
   }
-  return check_request(out);
+  return check_request(out, secure);
 }
 
 errc parse_response(std::string_view text, bool to_head, response_head& out) {

@@ -1,6 +1,7 @@
 #include "http/policy.hpp"
 
 #include "base/patterns.hpp"
+#include "http/authority.hpp"
 
 #include <algorithm>
 #include <string>
@@ -8,8 +9,6 @@
 namespace icapgate::http {
 
 namespace {
-
-constexpr std::string_view digits = "0123456789";
 
 bool fulfils_method(const rule& r, const request_head& request) {
   return r.methods.empty() || std::ranges::find(r.methods, request.method) != r.methods.end();
@@ -23,22 +22,9 @@ bool fulfils_path(const rule& r, const request_head& request) {
          });
 }
 
-// Without the port and the dot of the root; empty if it is no host.
-std::string_view name_of(std::string_view host) {
-  const auto bracket = host.starts_with('[') ? host.find(']') : 0;
-  if (bracket == host.npos) return {};
-  const auto colon = host.find(':', bracket);
-  if (colon != host.npos) {
-    if (host.find_first_not_of(digits, colon + 1) != host.npos) return {};
-    host = host.substr(0, colon);
-  }
-  if (host.ends_with('.')) host.remove_suffix(1);
-  return is_host_pattern(host) && host.find('*') == host.npos ? host : std::string_view{};
-}
-
 bool fulfils_host(const rule& r, const request_head& request) {
   if (r.hosts.empty()) return true;
-  const auto name = name_of(request.host);
+  const auto name = host_name(request.host);
   return !name.empty() && std::ranges::any_of(r.hosts, [&](const auto& pattern) {
     return matches_pattern_any_case(pattern, name);
   });

@@ -278,6 +278,7 @@ void append_partial_response(std::string& wire, const response_head& response,
   changes.body = {outgoing_body::kind::length, plan.length};
   changes.keep_alive = to.keep_alive;
   changes.client_version = to.version;
+  changes.date = to.date;
   changes.accept_ranges = "bytes";
   changes.status = plan.status();
   // RFC 9110 15.3.7.2: with several pieces Content-Range stands in them alone.

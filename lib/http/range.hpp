@@ -57,6 +57,7 @@ range_plan plan_ranges(const request_head& request, const response_head& respons
 struct client_connection {
   bool keep_alive = true;
   unsigned version = 11;
+  std::string_view date = {};  // as in client_response
 };
 
 // Appends the head of a plan that isn't whole, made of the origin's head. Content-Length is

@@ -72,14 +72,18 @@ bool iless(std::string_view a, std::string_view b) {
 
 // --- towards the origin
 
-bool is_changed(const field& f, const request_head& head, const request_changes& changes) {
-  // RFC 9110 10.1.1: version 1.0 has no expectations, and what goes on is version 1.1.
-  if (f.id == field_id::expect) return head.version < 11;
-  if (f.id == field_id::max_forwards) return head.max_forwards.has_value();
+bool is_asked_otherwise(const field& f, const request_changes& changes) {
   if (f.id == field_id::accept_encoding)
     return changes.accept_encoding != request_changes::codings::as_asked;
   if (changes.path && is_forwarding_field(f.name)) return true;
   return changes.whole && is_range_field(f);
+}
+
+bool is_changed(const field& f, const request_head& head, const request_changes& changes) {
+  // RFC 9110 10.1.1: version 1.0 has no expectations, and what goes on is version 1.1.
+  if (f.id == field_id::expect) return head.version < 11;
+  if (f.id == field_id::max_forwards) return head.max_forwards.has_value();
+  return is_asked_otherwise(f, changes);
 }
 
 // RFC 9110 8.4.1.3: x-gzip is gzip.
@@ -341,6 +345,20 @@ bool names_websocket(const message_head& head) {
   return names == 1 && all;
 }
 
+// RFC 9110 7.6.3: protocol, name, and perhaps a comment.
+bool has_passed(const request_head& head, std::string_view pseudonym) {
+  bool found = false;
+  for (const auto& f : head.fields) {
+    if (f.id != field_id::via) continue;
+    for_each_token(f.value, [&](std::string_view hop) {
+      const auto protocol = std::min(hop.find_first_of(" \t"), hop.size());
+      hop.remove_prefix(std::min(hop.find_first_not_of(" \t", protocol), hop.size()));
+      found = found || iequals(hop.substr(0, hop.find_first_of(" \t(")), pseudonym);
+    });
+  }
+  return found;
+}
+
 void append_origin_request(std::string& wire, const request_head& head,
                            const request_changes& changes) {
   const hop_by_hop dropped(head);
@@ -356,23 +374,25 @@ void append_origin_request(std::string& wire, const request_head& head,
   append_codings(wire, head, changes.accept_encoding);
   if (changes.upgrade && wants_upgrade(head)) append_upgrade(wire, head);
   if (head.framing == body_framing::chunked) wire.append("Transfer-Encoding: chunked\r\n");
-  append_field(wire, "Via", head.version < 11 ? "1.0 icapgate" : "1.1 icapgate");
+  wire.append(head.version < 11 ? "Via: 1.0 " : "Via: 1.1 ").append(changes.pseudonym).append(crlf);
   wire.append(crlf);
 }
 
 void append_scanner_request(std::string& wire, const request_head& head, bool credentials,
-                            const forwarding* path) {
+                            const request_changes& changes) {
   const hop_by_hop dropped(head);
-  wire.append(head.method).append(" http://").append(head.host);
+  wire.append(head.method).append(changes.path && changes.path->secure ? " https://" : " http://");
+  wire.append(head.host);
   if (head.origin_form != "*") wire.append(head.origin_form);
   wire.append(" HTTP/1.1\r\n");
   append_field(wire, "Host", head.host);
   for (const auto& f : head.fields) {
     if (f.id == field_id::host || dropped.contains(f) || is_for_proxies(f)) continue;
-    if (path && is_forwarding_field(f.name)) continue;
+    if (is_asked_otherwise(f, changes)) continue;
     append_field(wire, f.name, credentials || !is_credential(f) ? f.value : "-");
   }
-  if (path) wire.append(path->lines);
+  if (changes.path) wire.append(changes.path->lines);
+  append_codings(wire, head, changes.accept_encoding);
   wire.append(crlf);
 }
 
@@ -386,16 +406,31 @@ void append_scanner_response(std::string& wire, const response_head& head, bool 
   wire.append(crlf);
 }
 
+void append_interim_response(std::string& wire, const response_head& head, bool hints_only) {
+  const hop_by_hop dropped(head);
+  append_status_line(wire, head.status, head.reason);
+  for (const auto& f : head.fields) {
+    // RFC 9110 8.6: there is no body that a length could be told of.
+    if (dropped.contains(f) || f.id == field_id::content_length) continue;
+    if (!hints_only || (head.status == 103 && f.id == field_id::link))
+      append_field(wire, f.name, f.value);
+  }
+  wire.append(crlf);
+}
+
 void append_client_response(std::string& wire, const response_head& head,
                             const client_response& to) {
   const hop_by_hop dropped(head);
   const stale_fields stale(to);
   const unsigned status = status_of(head, to);
+  bool dated = to.date.empty();
   append_status_line(wire, status, to.status != 0 ? reason_phrase(status) : head.reason);
   for (const auto& f : head.fields) {
     if (dropped.contains(f) || is_replaced(f, to, status) || stale.contains(f)) continue;
     append_field(wire, f.name, f.value);
+    dated = dated || f.id == field_id::date;
   }
+  if (!dated) append_field(wire, "Date", to.date);
   if (!is_unframed(status)) append_framing(wire, to.body);
   append_own_fields(wire, to);
   append_connection(wire, head, to);

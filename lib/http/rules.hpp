@@ -46,8 +46,12 @@ struct request_changes {
   codings accept_encoding = codings::as_asked;
   bool whole = false;    // no field asks for a part: the origin sends all of it
   bool upgrade = false;  // where the client wants another protocol, the origin is asked for it
-  const forwarding* path = nullptr;  // stands for all that the request says of its way to us
+  const forwarding* path = nullptr;         // stands for all that the request says of its way to us
+  std::string_view pseudonym = "icapgate";  // ours, in Via
 };
+
+// RFC 9110 7.6: the request went through the gateway of that name already.
+bool has_passed(const request_head& head, std::string_view pseudonym);
 
 // RFC 9110 7.8: the client wants to go on in another protocol on this connection.
 bool wants_upgrade(const request_head& head);
@@ -62,9 +66,10 @@ void append_origin_request(std::string& wire, const request_head& head,
 
 // Appends the request as the scanner sees it: absolute form, no hop-by-hop fields,
 // Proxy-Authenticate and Proxy-Authorization among them (see http/identity). Without `credentials`
-// the values of Authorization and Cookie are replaced by "-": ICAP is often clear text.
+// the values of Authorization and Cookie are replaced by "-": ICAP is often clear text. What the
+// origin was not asked as the client asked is shown as the origin was asked.
 void append_scanner_request(std::string& wire, const request_head& head, bool credentials,
-                            const forwarding* path = nullptr);
+                            const request_changes& changes = {});
 
 // Appends the response as the scanner sees it: no hop-by-hop fields, as above, no body framing but
 // a known length. `decoded`: the scanner gets the body without its content coding, so that no field
@@ -86,6 +91,7 @@ struct client_response {
   bool no_store = false;  // Cache-Control is replaced: a block page must not be kept by a cache
   bool upgraded = false;  // with 101: Connection and Upgrade go on
   std::string_view accept_ranges = {};  // instead of the head's; empty: that stays
+  std::string_view date = {};           // where the head has none (RFC 9110 6.6.1); empty: not
 
   // With author adapted and page. A field that the scanner only copied from `origin` goes if it
   // tells of the origin's bytes (RFC 9110 8.8, 14.3; RFC 9530); one of its own making stays.
@@ -103,6 +109,10 @@ struct client_response {
 // Appends the response as the client gets it.
 void append_client_response(std::string& wire, const response_head& head,
                             const client_response& to);
+
+// Appends an interim response as a client of version 1.1 gets it (RFC 9110 15.2). `hints_only`: of
+// a response that is to be scanned, before a verdict, 103 tells its links and the others nothing.
+void append_interim_response(std::string& wire, const response_head& head, bool hints_only);
 
 // The standard's words for a status; empty for one that it doesn't name.
 std::string_view reason_phrase(unsigned status);

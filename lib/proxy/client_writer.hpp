@@ -25,8 +25,8 @@ class client_writer {
 
   // Bytes of the body, at least one.
   task<errc> send(const const_buffers& bytes);
-  // The bytes of `body` from `offset` on, as far as `length`; from a file without a way through
-  // this process.
+  // The bytes of `body` from `offset` on, as far as `length`; from a file, as
+  // stream::try_send_file.
   task<errc> send(body_spool& body, std::uint64_t offset, std::uint64_t length);
   // The text outlives the call.
   task<errc> send(std::string_view text);

@@ -9,8 +9,17 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace icapgate::proxy {
+
+std::shared_ptr<tls_client> tls_for(const url& address, const tls_settings& settings) {
+  if (!address.scheme.ends_with('s')) return nullptr;
+  std::string why;
+  auto made = tls_client::make(settings, address.host, why);
+  if (!made) throw std::runtime_error(address.to_string() + ": " + why);
+  return made;
+}
 
 // One look-up, for all that wait for it. Its handler owns it, too: the system's resolver can't be
 // interrupted, and may come back after everybody has given up.

@@ -1,6 +1,7 @@
 // From a name and a port, or a unix socket's path, to a connected stream.
 #pragma once
 
+#include "base/config.hpp"
 #include "base/error.hpp"
 #include "base/url.hpp"
 #include "proxy/stream.hpp"
@@ -25,6 +26,10 @@ struct connect_reasons {
   errc tls_failed = errc::icap_tls_failed;
   errc tls_untrusted = errc::icap_tls_certificate;
 };
+
+// What connections to an https:// or icaps:// URL need; none for any other. Throws
+// std::runtime_error, with the URL in its text.
+std::shared_ptr<tls_client> tls_for(const url& address, const tls_settings& settings);
 
 // Makes connections to one peer. Worker thread only.
 class connector {

@@ -1,7 +1,6 @@
 #include "proxy/inspection.hpp"
 
 #include "http/identity.hpp"
-#include "http/rules.hpp"
 
 #include <array>
 
@@ -59,7 +58,7 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
   if (decoded_body_) intake_.decode(codings, decoded_);
   const auto& settings = resources.settings;
   http::append_scanner_request(request_head_, of.request, settings.scanner_sees_credentials,
-                               &of.path);
+                               of.changes);
   http::append_scanner_response(response_head_, of.response, decoded_body_);
   http::append_proxy_challenges(proxy_fields_, of.response);
   // Where the scanner wants credentials of ours, the client's are not for it.

@@ -5,6 +5,7 @@
 #include "base/policy.hpp"
 #include "http/forwarded.hpp"
 #include "http/head.hpp"
+#include "http/rules.hpp"
 #include "proxy/body_intake.hpp"
 #include "proxy/worker.hpp"
 
@@ -26,6 +27,7 @@ class inspection {
     const http::response_head& response;
     std::string_view request_id;
     const http::forwarding& path;
+    const http::request_changes& changes;
     std::string_view server_ip;
   };
 

@@ -5,12 +5,13 @@
 namespace icapgate::proxy {
 namespace {
 
-// Empty where the peer is gone already.
+// Empty for a unix socket, and where the peer is gone already.
 std::string peer_address(const stream::socket_type& socket) {
   boost::system::error_code ec;
   const auto peer = socket.remote_endpoint(ec);
   asio::ip::tcp::endpoint address;
-  if (ec || peer.size() > address.capacity()) return {};
+  const bool local = peer.protocol().family() == AF_UNIX;
+  if (ec || local || peer.size() > address.capacity()) return {};
   std::memcpy(address.data(), peer.data(), peer.size());
   address.resize(peer.size());
   return address.address().to_string();
@@ -19,15 +20,16 @@ std::string peer_address(const stream::socket_type& socket) {
 }  // namespace
 
 origin_client::origin_client(asio::io_context& context, deadlines& all, block_pool& blocks,
-                             const config& settings, worker_metrics& metrics)
+                             const config& settings, const url& address, worker_metrics& metrics)
     : settings_(settings),
       blocks_(blocks),
       metrics_(metrics),
-      authority_(settings.origin.authority()),
-      connector_(context, all, settings.origin.host, settings.origin.port,
-                 settings.origin_limits.connect,
-                 {errc::origin_resolve_failed, errc::origin_connect_refused,
-                  errc::origin_connect_timeout, errc::origin_connect_failed}),
+      authority_(address.authority()),
+      connector_(
+          context, all, address, tls_for(address, settings.origin_tls),
+          settings.origin_limits.connect,
+          {errc::origin_resolve_failed, errc::origin_connect_refused, errc::origin_connect_timeout,
+           errc::origin_connect_failed, errc::origin_tls_failed, errc::origin_tls_certificate}),
       pool_(settings.origin_limits.idle_connections, settings.origin_limits.idle) {}
 
 task<result<std::unique_ptr<origin_connection>>> origin_client::acquire(bool fresh) {

@@ -1,10 +1,11 @@
-// The origin as one worker sees it: connections, and the request that is sent over one of them.
+// One origin as one worker sees it: connections, and the request that is sent over one of them.
 #pragma once
 
 #include "base/config.hpp"
 #include "base/metrics.hpp"
 #include "http/head.hpp"
 #include "http/rules.hpp"
+#include "proxy/client_watch.hpp"
 #include "proxy/connector.hpp"
 #include "proxy/http_reader.hpp"
 #include "proxy/pool.hpp"
@@ -28,15 +29,14 @@ struct origin_connection {
 class origin_client {
  public:
   origin_client(asio::io_context& context, deadlines& all, block_pool& blocks,
-                const config& settings, worker_metrics& metrics);
+                const config& settings, const url& address, worker_metrics& metrics);
 
   // A pooled connection where there is one and `fresh` is false, else a new one.
-  // Errors: origin_resolve_failed, origin_connect_*.
+  // Errors: origin_resolve_failed, origin_connect_*, origin_tls_*.
   task<result<std::unique_ptr<origin_connection>>> acquire(bool fresh);
   // Only for a connection whose exchange ended cleanly in both directions.
   void give_back(std::unique_ptr<origin_connection> connection);
 
-  std::uint16_t port() const { return settings_.origin.port; }
   const std::string& authority() const { return authority_; }
   void reap() { pool_.reap(); }
   void clear() { pool_.clear(); }
@@ -54,9 +54,11 @@ class origin_client {
 // body flows from the client meanwhile, and an early response is seen at once.
 class origin_exchange {
  public:
-  // All outlive the exchange. The client's reader stands behind the request's head.
+  // All outlive the exchange. The client's reader stands behind the request's head. `hints_only`:
+  // what of interim responses goes on (http::append_interim_response).
   origin_exchange(origin_connection& origin, http_reader& client, const http::request_head& request,
-                  const http::request_changes& changes, const config& settings);
+                  const http::request_changes& changes, const config& settings, client_watch& watch,
+                  bool hints_only);
 
   // complete, or a reason origin_write_*, origin_head_*, origin_upgrade_refused, client_body_*,
   // client_write_*.
@@ -75,6 +77,7 @@ class origin_exchange {
   errc take_body(blocked& on);
   void frame(std::size_t bytes);
   task<errc> wait(blocked on);
+  task<errc> pass_interim(const http::response_head& response);
   task<errc> read_heads(http::response_head& response, bool& final);
   errc head_failure(http_reader::head_status status) const;
 
@@ -83,6 +86,8 @@ class origin_exchange {
   const http::request_head& request_;
   const bool upgrade_;  // 101 is an answer
   const config& settings_;
+  client_watch& watch_;
+  const bool hints_only_;
   std::string wire_;
   const_buffers outgoing_;
   block piece_;

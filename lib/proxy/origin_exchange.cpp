@@ -12,12 +12,15 @@ constexpr unsigned max_interim_heads = 100;
 
 origin_exchange::origin_exchange(origin_connection& origin, http_reader& client,
                                  const http::request_head& request,
-                                 const http::request_changes& changes, const config& settings)
+                                 const http::request_changes& changes, const config& settings,
+                                 client_watch& watch, bool hints_only)
     : origin_(origin),
       client_(client),
       request_(request),
       upgrade_(changes.upgrade),
-      settings_(settings) {
+      settings_(settings),
+      watch_(watch),
+      hints_only_(hints_only) {
   http::append_origin_request(wire_, request, changes);
   outgoing_.push(std::string_view(wire_));
 }
@@ -109,11 +112,13 @@ task<errc> origin_exchange::wait(blocked on) {
   auto& origin = *origin_.socket;
   auto& client = client_.source();
   switch (on) {
-    case blocked::nothing:
+    case blocked::nothing: {
+      const client_watch::guard watched(watch_);
       if (!awaiting_response_) origin.expires_after(settings_.origin_limits.first_byte);
       awaiting_response_ = true;
       co_await origin.wait_readable();
       break;
+    }
     case blocked::on_origin:
       origin.expires_after(settings_.origin_limits.progress);
       co_await first_of(origin.readable(), origin.writable());
@@ -146,14 +151,25 @@ task<errc> origin_exchange::read_heads(http::response_head& response, bool& fina
     final = upgraded || !response.is_interim();
     if (final) co_return errc::complete;
     if (++interim_heads_ > max_interim_heads) co_return errc::origin_head_too_large;
+    const auto passed = co_await pass_interim(response);
+    if (passed != errc::complete) co_return passed;
     origin_.reader.next_head();
-    if (response.status != 100 || !request_.expects_continue) continue;
-    const_buffers go_on;
-    go_on.push(http::continue_response);
-    auto& client = client_.source();
-    const auto written = co_await client.write_all(go_on, settings_.client.progress);
-    if (written != io_status::ok) co_return explain(phase::client_write, written);
   }
+}
+
+// RFC 9110 15.2: to who understands it; 100 to who waits for it.
+task<errc> origin_exchange::pass_interim(const http::response_head& response) {
+  const bool wanted = response.status == 100 ? request_.expects_continue : request_.version >= 11;
+  if (!wanted) co_return errc::complete;
+  std::string wire;
+  if (response.status == 100)
+    wire = http::continue_response;
+  else
+    http::append_interim_response(wire, response, hints_only_);
+  const_buffers out;
+  out.push(std::string_view(wire));
+  const auto written = co_await client_.source().write_all(out, settings_.client.progress);
+  co_return written == io_status::ok ? errc::complete : explain(phase::client_write, written);
 }
 
 errc origin_exchange::head_failure(http_reader::head_status status) const {

@@ -1,9 +1,9 @@
 #include "proxy/scanner_state.hpp"
 
 #include "base/log.hpp"
+#include "proxy/connector.hpp"
 
 #include <algorithm>
-#include <stdexcept>
 #include <thread>
 
 namespace icapgate::proxy {
@@ -228,26 +228,14 @@ unsigned worker_count(const config& settings) {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-namespace {
-
-std::shared_ptr<tls_client> tls_for(const url& address, const config& settings) {
-  if (address.scheme != "icaps") return nullptr;
-  std::string why;
-  auto made = tls_client::make(settings.scanner_tls, address.host, why);
-  if (!made) throw std::runtime_error("scanner " + address.to_string() + ": " + why);
-  return made;
-}
-
-}  // namespace
-
 scanner_list make_scanners(const config& settings) {
   scanner_list all;
   for (const auto& address : settings.scanners)
-    all.push_back(
-        std::make_shared<scanner_state>(address, 0, settings, tls_for(address, settings)));
+    all.push_back(std::make_shared<scanner_state>(address, 0, settings,
+                                                  tls_for(address, settings.scanner_tls)));
   for (const auto& address : settings.standby_scanners)
-    all.push_back(
-        std::make_shared<scanner_state>(address, 1, settings, tls_for(address, settings)));
+    all.push_back(std::make_shared<scanner_state>(address, 1, settings,
+                                                  tls_for(address, settings.scanner_tls)));
   return all;
 }
 

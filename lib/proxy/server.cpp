@@ -6,6 +6,7 @@
 #include "proxy/listening.hpp"
 #include "proxy/scanner_watch.hpp"
 #include "proxy/status.hpp"
+#include "proxy/tls_server.hpp"
 #include "proxy/worker.hpp"
 
 #include <boost/asio/signal_set.hpp>
@@ -31,6 +32,8 @@ using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT
 constexpr int backlog = 4096;
 // For answers of the admin listener that are under way at the end.
 constexpr milliseconds admin_grace{200};
+// Between two looks at the certificates' files.
+constexpr milliseconds certificate_look{2'000};
 // A loop that has not turned for this long is taken for dead.
 constexpr milliseconds heartbeat_limit{10'000};
 
@@ -99,6 +102,8 @@ class server::impl {
   void open_unix_workers(unsigned count);
   void add_worker(int listening, const asio::generic::stream_protocol& protocol);
   void open_admin();
+  void open_tls();
+  void watch_certificates();
   void await_signal();
   void drain();
   void finish();
@@ -114,6 +119,9 @@ class server::impl {
   admission clients_;
   scanner_list scanners_;
   std::unique_ptr<scanner_watch> watch_;
+  std::unique_ptr<tls_listener> tls_;  // none: plain HTTP
+  asio::steady_timer certificate_timer_{context_};
+  const std::vector<url> origins_;
   std::vector<std::unique_ptr<worker_metrics>> metrics_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::unique_ptr<admin> admin_;
@@ -128,10 +136,27 @@ server::impl::impl(const config& settings, access_log& log)
       budget_(settings.spool_total_memory, settings.spool_total_disk),
       clients_({settings.client.max_connections, settings.client.max_per_address,
                 raise_descriptor_limit()}),
-      scanners_(make_scanners(settings)) {
+      scanners_(make_scanners(settings)),
+      origins_(distinct_origins(settings.routes)) {
+  open_tls();
   open_workers();
   open_admin();
   watch_ = std::make_unique<scanner_watch>(context_, settings_, scanners_, budget_);
+}
+
+void server::impl::open_tls() {
+  if (!settings_.listener.tls.wanted()) return;
+  tls_ = std::make_unique<tls_listener>(settings_.listener.tls);
+  watch_certificates();
+}
+
+void server::impl::watch_certificates() {
+  certificate_timer_.expires_after(certificate_look);
+  certificate_timer_.async_wait([this](const boost::system::error_code& ec) {
+    if (ec) return;
+    tls_->look();
+    watch_certificates();
+  });
 }
 
 void server::impl::open_workers() {
@@ -172,9 +197,9 @@ void server::impl::open_unix_workers(unsigned count) {
 }
 
 void server::impl::add_worker(int listening, const asio::generic::stream_protocol& protocol) {
-  metrics_.push_back(std::make_unique<worker_metrics>(settings_.rules.size()));
+  metrics_.push_back(std::make_unique<worker_metrics>(settings_.rules.size(), origins_.size()));
   workers_.push_back(std::make_unique<worker>(settings_, log_, scanners_, *metrics_.back(), budget_,
-                                              clients_, listening, protocol));
+                                              clients_, tls_.get(), listening, protocol));
 }
 
 void server::impl::open_admin() {
@@ -185,7 +210,8 @@ void server::impl::open_admin() {
   source.metrics = [this] {
     std::vector<scanner_metrics> scanners;
     for (const auto& one : scanners_) scanners.push_back(one->look(clock::now()));
-    return exposition({metrics_, scanners, settings_.rules, look_at(budget_), log_.lost()});
+    return exposition(
+        {metrics_, scanners, settings_.rules, origins_, look_at(budget_), log_.lost()});
   };
   source.status = [this] {
     std::vector<scanner_status> scanners;
@@ -221,6 +247,7 @@ void server::impl::finish() {
   signals_.cancel();
   watch_->stop();
   drain_end_.cancel();
+  certificate_timer_.cancel();
   if (!admin_) return;
   admin_->stop();
   drain_end_.expires_after(admin_grace);
@@ -268,8 +295,10 @@ bool server::impl::live() const {
 // itself for /livez: a new process could do no better.
 bool server::impl::ready() const {
   if (draining_) return false;
-  const auto& policy = settings_.scan_policy;
-  if (policy.on_error == remedy::pass || policy.mode != scan_mode::enforce) return true;
+  const auto can_do_without = [](const route& r) {
+    return r.base.on_error == remedy::pass || r.base.mode != scan_mode::enforce;
+  };
+  if (std::all_of(settings_.routes.begin(), settings_.routes.end(), can_do_without)) return true;
   return std::any_of(scanners_.begin(), scanners_.end(),
                      [](const auto& one) { return !one->is_shut(clock::now()); });
 }

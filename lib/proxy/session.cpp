@@ -1,7 +1,9 @@
 #include "proxy/session.hpp"
 
 #include "http/pages.hpp"
+#include "http/route.hpp"
 #include "proxy/proxy_protocol.hpp"
+#include "proxy/tls_server.hpp"
 #include "proxy/transaction.hpp"
 
 #include <sys/socket.h>
@@ -16,6 +18,8 @@ namespace {
 // reset does not destroy what it has not read yet (RFC 9112 9.6).
 constexpr milliseconds linger_time{2000};
 constexpr std::size_t linger_bytes = 4 << 20;
+// RFC 8446 5.1: the type of the record that a client begins TLS with.
+constexpr unsigned char handshake_record = 22;
 
 errc head_failure(http_reader::head_status status) {
   switch (status) {
@@ -33,9 +37,10 @@ errc head_failure(http_reader::head_status status) {
 }  // namespace
 
 session::session(worker_resources& resources, stream::socket_type socket, const http::arrival& from,
-                 admission::ticket place)
+                 admission::ticket place, asio::cancellation_signal* cancel)
     : resources_(resources),
       client_(std::move(socket), resources.all_deadlines),
+      watch_(resources.all_deadlines, client_, cancel),
       reader_(client_, resources.blocks, resources.settings.max_head,
               resources.settings.max_request_line),
       from_(from),
@@ -45,11 +50,32 @@ session::session(worker_resources& resources, stream::socket_type socket, const 
 // knows what they speak.
 task<errc> session::begin() {
   head_began_ = clock::now();
-  if (!from_.trusted) co_return has_place() ? errc::complete : errc::client_closed;
-  if (!resources_.settings.listener.proxy_protocol) co_return errc::complete;
-  const auto reason = co_await read_proxy_header();
-  if (reason != errc::complete) co_return reason;
-  co_return has_place() ? errc::complete : errc::client_closed;
+  if (from_.trusted && resources_.settings.listener.proxy_protocol) {
+    const auto reason = co_await read_proxy_header();
+    if (reason != errc::complete) co_return reason;
+  }
+  if (!has_place()) co_return errc::client_closed;
+  if (!resources_.tls) co_return errc::complete;
+  co_return co_await begin_tls();
+}
+
+// Whoever sends nothing only looked whether we listen.
+task<errc> session::begin_tls() {
+  const int socket = client_.socket().native_handle();
+  client_.expires_after(resources_.settings.client.header);
+  idle_ = true;
+  unsigned char first = 0;
+  while (::recv(socket, &first, 1, MSG_PEEK) != 1) {
+    if ((errno != EAGAIN && errno != EINTR) || resources_.draining) co_return errc::client_closed;
+    const auto ready = co_await client_.wait_readable();
+    if (ready != io_status::ok) co_return errc::client_closed;
+  }
+  idle_ = false;
+  if (first != handshake_record) co_return errc::client_tls_missing;
+  const auto status = co_await client_.start_tls(resources_.tls->current());
+  if (status != tls_status::ok) co_return errc::client_tls_failed;
+  from_.secure = true;
+  co_return errc::complete;
 }
 
 // Takes exactly the header's bytes out of the socket: what follows them is another layer's.
@@ -90,8 +116,8 @@ bool session::has_place() {
 
 task<void> session::run() {
   const auto began = co_await begin();
-  if (began == errc::client_proxy_invalid) co_return co_await refuse(began);
-  if (began != errc::complete) co_return;
+  if (began == errc::client_closed) co_return;
+  if (began != errc::complete) co_return co_await refuse(began);
   bool more = true;
   while (more) {
     const auto reason = co_await read_request();
@@ -102,7 +128,9 @@ task<void> session::run() {
     if (!idle_) co_return co_await refuse(reason);
     more = false;
   }
-  if (client_.is_open() && !is_silent()) co_await linger();
+  if (watch_.client_left() || !client_.is_open()) co_return;
+  if (!is_silent()) co_return co_await linger();
+  client_.shutdown();  // with TLS the end has to be said
 }
 
 // Reads the next head. Before its first byte nothing is owed to the client: idle_ is true.
@@ -132,11 +160,12 @@ task<errc> session::read_request() {
 
 errc session::parse_request(http_reader::head_status status) {
   if (status != http_reader::head_status::complete) return head_failure(status);
-  const auto parsed = http::parse_request(reader_.head(), request_);
+  const auto parsed = http::parse_request(reader_.head(), request_, from_.secure);
   if (parsed != errc::complete) return parsed;
   if (request_.fields.size() > resources_.settings.max_fields) return errc::client_head_too_large;
   // An HTTP/1.0 client may not say which host it means; the origin has to be told one.
-  if (request_.host.empty()) request_.host = resources_.origin.authority();
+  route_ = http::choose_route(resources_.settings.routes, request_);
+  if (request_.host.empty() && route_) request_.host = resources_.origins.authority(*route_);
   reader_.begin_body(request_);
   return reader_.begins_well() ? errc::complete : errc::client_body_invalid;
 }
@@ -150,14 +179,24 @@ task<bool> session::serve_request() {
     const auto path =
         http::describe_arrival(request_, from_, resources_.trusted_proxies,
                                resources_.believed_header, resources_.next_request_id());
-    transaction current(resources_, reader_, path, request_);
-    const auto reason = co_await current.run();
+    transaction current(resources_, reader_, watch_, path, request_, route_);
+    const auto reason = co_await run_transaction(current);
     current.account(reason);
-    keep_alive = current.keep_alive();
+    keep_alive = reason != errc::client_closed && current.keep_alive();
   }
   metrics.transactions_open.subtract();
   if (keep_alive) reader_.finish_message();
   co_return keep_alive;
+}
+
+// What a client's leaving cancels ends by an exception, whatever it waited for.
+task<errc> session::run_transaction(transaction& one) {
+  try {
+    co_return co_await one.run();
+  } catch (const boost::system::system_error&) {
+    if (!watch_.client_left()) throw;
+  }
+  co_return errc::client_closed;
 }
 
 // A request that can't be understood gets an answer, and what follows it is never read as a
@@ -170,6 +209,7 @@ task<void> session::refuse(errc reason) {
   if (row.status != 0) {
     auto content = http::error_page(reason, id);
     content.keep_alive = false;
+    content.date = resources_.date();
     http::append_page(wire, content);
     const_buffers out;
     out.push(std::string_view(wire));

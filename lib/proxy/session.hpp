@@ -3,6 +3,7 @@
 
 #include "http/forwarded.hpp"
 #include "proxy/admission.hpp"
+#include "proxy/client_watch.hpp"
 #include "proxy/http_reader.hpp"
 #include "proxy/worker.hpp"
 
@@ -12,12 +13,15 @@
 
 namespace icapgate::proxy {
 
+class transaction;
+
 // Its worker's thread only.
 class session : public boost::intrusive::list_base_hook<
                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
+  // `cancel`: of the coroutine that run() is awaited in, for when the client leaves.
   session(worker_resources& resources, stream::socket_type socket, const http::arrival& from,
-          admission::ticket place);
+          admission::ticket place, asio::cancellation_signal* cancel = nullptr);
 
   // Serves until the client, a limit or a drain ends the connection.
   task<void> run();
@@ -28,20 +32,24 @@ class session : public boost::intrusive::list_base_hook<
  private:
   task<errc> begin();
   task<errc> read_proxy_header();
+  task<errc> begin_tls();
   bool has_place();
   task<errc> read_request();
   errc parse_request(http_reader::head_status status);
   task<bool> serve_request();
+  task<errc> run_transaction(transaction& one);
   task<void> refuse(errc reason);
   bool is_silent();
   task<void> linger();
 
   worker_resources& resources_;
   stream client_;
+  client_watch watch_;
   http_reader reader_;
   http::arrival from_;
   admission::ticket place_;
   http::request_head request_;
+  const route* route_ = nullptr;  // of the request; none serves it
   clock::time_point head_began_;
   bool idle_ = false;  // nothing of a request has been received
 };

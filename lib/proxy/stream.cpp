@@ -63,8 +63,8 @@ task<boost::system::error_code> stream::connect_local(const socket_type::endpoin
   co_return boost::system::error_code();
 }
 
-task<tls_status> stream::start_tls(std::shared_ptr<tls_client> peer) {
-  tls_ = std::make_unique<tls_channel>(std::move(peer), socket_.native_handle());
+task<tls_status> stream::start_tls(std::shared_ptr<tls_side> side) {
+  tls_ = std::make_unique<tls_channel>(std::move(side), socket_.native_handle());
   for (;;) {
     const auto status = tls_->handshake();
     if (status != tls_status::would_block) co_return status;

@@ -19,7 +19,7 @@
 namespace icapgate::proxy {
 
 class tls_channel;
-class tls_client;
+class tls_side;
 enum class tls_status : std::uint8_t;
 
 class stream final : public deadline {
@@ -50,9 +50,9 @@ class stream final : public deadline {
   // Connects; the deadline bounds it. ok, timed_out, or the system's error.
   task<boost::system::error_code> connect(const socket_type::endpoint_type& peer);
 
-  // From now on what is read and written goes through TLS, with this side as its client. The
-  // deadline bounds it. Anything but ok: the stream is of no use any more.
-  task<tls_status> start_tls(std::shared_ptr<tls_client> peer);
+  // From now on what is read and written goes through TLS, as client or as server. The deadline
+  // bounds it. Anything but ok: the stream is of no use any more.
+  task<tls_status> start_tls(std::shared_ptr<tls_side> side);
 
   // One attempt, never waiting: ok with at least one byte, would_block, eof (reads), reset. With
   // TLS an end without close_notify is a reset; and after would_block a write has to begin with the
@@ -60,7 +60,7 @@ class stream final : public deadline {
   io_result try_read(const mutable_buffers& into);
   io_result try_read(asio::mutable_buffer into);
   io_result try_write(const const_buffers& from);
-  // From an open file to the socket, without a way through this process.
+  // From an open file to the socket; without TLS not by way of this process.
   io_result try_send_file(int file, std::uint64_t offset, std::uint64_t max);
 
   // Waits until an attempt is worth while, or the deadline has passed: ok or timed_out.

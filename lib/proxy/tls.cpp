@@ -34,6 +34,13 @@ bool is_ip_address(const std::string& host) {
          ::inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
 }
 
+// Without it OpenSSL would ask on the terminal.
+int no_passphrase(char*, int, int, void*) {
+  return 0;
+}
+
+}  // namespace
+
 // The oldest entry is the cause, those behind it say where it happened.
 std::string openssl_reason() {
   const auto code = ERR_get_error();
@@ -45,17 +52,31 @@ std::string openssl_reason() {
   return text ? text : "unknown reason";
 }
 
-// Without it OpenSSL would ask on the terminal.
-int no_passphrase(char*, int, int, void*) {
-  return 0;
-}
-
 bool cannot_use(std::string_view what, const std::string& file, std::string& why) {
   why = std::string(what) + " \"" + file + "\" cannot be used: " + openssl_reason();
   return false;
 }
 
-}  // namespace
+bool set_up_context(SSL_CTX* context) {
+  if (!context || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1) return false;
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                SSL_MODE_RELEASE_BUFFERS);
+  // A record's head and body come by one system call.
+  SSL_CTX_set_read_ahead(context, 1);
+  SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+  return true;
+}
+
+bool load_certificate(SSL_CTX* context, const std::string& certificate, const std::string& key,
+                      std::string& why) {
+  if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1)
+    return cannot_use("the certificate", certificate, why);
+  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context) != 1)
+    return cannot_use("the key", key, why);
+  return true;
+}
 
 // --- the peer
 
@@ -74,17 +95,11 @@ std::shared_ptr<tls_client> tls_client::make(const tls_settings& settings, const
 bool tls_client::load(const tls_settings& settings, std::string& why) {
   context_.reset(SSL_CTX_new(TLS_client_method()));
   auto* context = context_.get();
-  if (!context || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1) {
+  if (!set_up_context(context)) {
     why = "TLS cannot be set up: " + openssl_reason();
     return false;
   }
   SSL_CTX_set_app_data(context, this);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                SSL_MODE_RELEASE_BUFFERS);
-  // A record's head and body come by one system call.
-  SSL_CTX_set_read_ahead(context, 1);
-  SSL_CTX_set_default_passwd_cb(context, no_passphrase);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, on_new_session);
   SSL_CTX_set_verify(context, settings.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
@@ -104,14 +119,8 @@ bool tls_client::load_identity(const tls_settings& settings, std::string& why) {
     if (has_key) why = "there is a key, \"" + settings.key + "\", without a certificate";
     return !has_key;
   }
-  auto* context = context_.get();
-  if (SSL_CTX_use_certificate_chain_file(context, settings.certificate.c_str()) != 1)
-    return cannot_use("the certificate", settings.certificate, why);
   const auto& key = has_key ? settings.key : settings.certificate;
-  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(context) != 1)
-    return cannot_use("the key", key, why);
-  return true;
+  return load_certificate(context_.get(), settings.certificate, key, why);
 }
 
 ssl_ptr tls_client::begin(int socket) {
@@ -173,8 +182,8 @@ void tls_client::established() {
 
 // --- one connection
 
-tls_channel::tls_channel(std::shared_ptr<tls_client> peer, int socket)
-    : peer_(std::move(peer)), ssl_(peer_->begin(socket)) {}
+tls_channel::tls_channel(std::shared_ptr<tls_side> side, int socket)
+    : side_(std::move(side)), ssl_(side_->begin(socket)) {}
 
 tls_channel::~tls_channel() {
   // Dropping a connection without a goodbye would make its session useless, which a truncated ICAP
@@ -184,7 +193,7 @@ tls_channel::~tls_channel() {
 
 tls_status tls_channel::handshake() {
   if (!ssl_) {
-    peer_->failed("out of memory, or a server name that cannot be verified");
+    side_->failed("out of memory, or a server name that cannot be verified");
     return tls_status::failed;
   }
   ERR_clear_error();
@@ -193,7 +202,8 @@ tls_status tls_channel::handshake() {
   if (done == 1) {
     established_ = true;
     read_needs_writable_ = false;
-    peer_->established();
+    drained_ = false;  // the first request may have come with the handshake's end
+    side_->established();
     return tls_status::ok;
   }
   const int error = SSL_get_error(ssl_.get(), done);
@@ -209,16 +219,16 @@ tls_status tls_channel::handshake_failure(int error) {
   const auto verified = SSL_get_verify_result(ssl_.get());
   if (verified != X509_V_OK && (SSL_get_verify_mode(ssl_.get()) & SSL_VERIFY_PEER)) {
     ERR_clear_error();
-    peer_->failed(std::string("its certificate is refused: ") +
+    side_->failed(std::string("its certificate is refused: ") +
                   X509_verify_cert_error_string(verified));
     return tls_status::untrusted;
   }
   if (error == SSL_ERROR_SYSCALL && system_error != 0)
-    peer_->failed(std::generic_category().message(system_error));
+    side_->failed(std::generic_category().message(system_error));
   else if (error == SSL_ERROR_SYSCALL)
-    peer_->failed("it closed the connection in the handshake");
+    side_->failed("it closed the connection in the handshake");
   else
-    peer_->failed(openssl_reason());
+    side_->failed(openssl_reason());
   return tls_status::failed;
 }
 
@@ -275,7 +285,7 @@ io_status tls_channel::read_failure(int returned) {
 void tls_channel::tell_alert() {
   const auto code = ERR_peek_error();
   const int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
-  if (reason > SSL_AD_REASON_OFFSET) peer_->failed(openssl_reason());
+  if (reason > SSL_AD_REASON_OFFSET) side_->failed(openssl_reason());
   ERR_clear_error();
 }
 

@@ -1,5 +1,5 @@
-// TLS towards a peer: what is trusted and shown, shared by all connections to it, and the records
-// on one connected socket.
+// TLS on one connected socket, for either side; and towards a peer, as client: what is trusted and
+// shown, shared by all connections to it. The server's side is tls_server.hpp.
 #pragma once
 
 #include "base/config.hpp"
@@ -37,9 +37,34 @@ enum class tls_status : std::uint8_t {
   failed,     // any other failure
 };
 
+// What one side of a connection needs to begin it, and whom it tells how that went. Shared by its
+// connections and by all workers; any thread.
+class tls_side {
+ public:
+  virtual ~tls_side() = default;
+
+  // The state of one new connection over `socket`, which stays the caller's. nullptr: out of
+  // memory.
+  virtual ssl_ptr begin(int socket) = 0;
+
+  virtual void failed(std::string_view reason) = 0;
+  virtual void established() = 0;
+};
+
+// The first of OpenSSL's errors of this thread, in words; none is left behind.
+std::string openssl_reason();
+
+// What both sides want of each context: TLS 1.2 or newer, no renegotiation, no compression, files
+// without a passphrase. Whether that could be set.
+bool set_up_context(SSL_CTX* context);
+
+// The chain and its key; false: `why` names the file.
+bool load_certificate(SSL_CTX* context, const std::string& certificate, const std::string& key,
+                      std::string& why);
+bool cannot_use(std::string_view what, const std::string& file, std::string& why);
+
 // One peer to connect to by TLS 1.2 or newer, as client: context, name, sessions to be resumed.
-// Shared by its connections and by all workers; any thread.
-class tls_client {
+class tls_client final : public tls_side {
  public:
   // `host`: the peer's name or IP address, which its certificate must hold unless the settings name
   // another. nullptr: `why` is a sentence for the user, which names the file or the name that is
@@ -49,14 +74,12 @@ class tls_client {
   tls_client(const tls_client&) = delete;
   tls_client& operator=(const tls_client&) = delete;
 
-  // The state of one new connection over `socket`, which stays the caller's. nullptr: out of
-  // memory.
-  ssl_ptr begin(int socket);
+  ssl_ptr begin(int socket) override;
 
-  // A handshake failed: one warning with the reason, repeated only after a handshake that was good
-  // or with another reason.
-  void failed(std::string_view reason);
-  void established();
+  // One warning with the reason, repeated only after a handshake that was good or with another
+  // reason.
+  void failed(std::string_view reason) override;
+  void established() override;
 
  private:
   tls_client() = default;
@@ -78,7 +101,7 @@ class tls_client {
 // of `stream`, and each leaves behind what the next one of its kind has to wait for.
 class tls_channel {
  public:
-  tls_channel(std::shared_ptr<tls_client> peer, int socket);
+  tls_channel(std::shared_ptr<tls_side> side, int socket);
   ~tls_channel();
 
   // Again until it is no longer would_block. Failures have been logged.
@@ -107,7 +130,7 @@ class tls_channel {
   tls_status handshake_failure(int error);
   void tell_alert();
 
-  std::shared_ptr<tls_client> peer_;
+  std::shared_ptr<tls_side> side_;
   ssl_ptr ssl_;
   io_status ended_ = io_status::ok;  // what reads have come to for good
   std::size_t unsent_ = 0;           // bytes of a record that is made and has to go first

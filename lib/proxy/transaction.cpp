@@ -19,14 +19,17 @@ constexpr std::chrono::seconds trickle_step{1};
 
 }  // namespace
 
-transaction::transaction(worker_resources& resources, http_reader& client,
-                         const http::forwarding& path, const http::request_head& request)
+transaction::transaction(worker_resources& resources, http_reader& client, client_watch& watch,
+                         const http::forwarding& path, const http::request_head& request,
+                         const route* taken)
     : resources_(resources),
       client_(client),
+      watch_(watch),
       path_(path),
       request_(request),
+      route_(taken),
       request_id_(path.request_id),
-      policy_{&resources.settings.scan_policy},
+      policy_{taken ? &taken->base : &resources.settings.scan_policy},
       to_client_(client.source(), resources.settings) {}
 
 task<errc> transaction::run() {
@@ -79,11 +82,13 @@ task<errc> transaction::run() {
 
 // What this request may ask the origin for, so that the response can be scanned.
 errc transaction::prepare() {
-  const auto& settings = resources_.settings;
+  if (!route_) return errc::client_host_unknown;
+  if (http::has_passed(request_, resources_.pseudonym())) return errc::client_loop_detected;
+  changes_.pseudonym = resources_.pseudonym();
   changes_.path = &path_;
   changes_.upgrade = http::wants_upgrade(request_);
   if (changes_.upgrade && !may_upgrade()) return errc::policy_upgrade_refused;
-  policy_ = http::choose_policy(settings.rules, settings.scan_policy, request_);
+  policy_ = http::choose_policy(route_->rules, route_->base, request_);
   if (policy_.settings->mode != scan_mode::enforce || is_avoided()) return errc::complete;
   prepare_encoding();
   return prepare_range();
@@ -91,8 +96,7 @@ errc transaction::prepare() {
 
 // A body in front of the other protocol would have to end before the tunnel begins.
 bool transaction::may_upgrade() {
-  const auto& settings = resources_.settings;
-  policy_ = http::choose_upgrade_policy(settings.rules, settings.scan_policy, request_);
+  policy_ = http::choose_upgrade_policy(route_->rules, route_->base, request_);
   return policy_.settings->upgrade && http::names_websocket(request_) &&
          request_.framing == http::body_framing::none;
 }
@@ -122,40 +126,66 @@ errc transaction::prepare_range() {
 
 // --- the origin's response head
 
+// From one origin after the other, as long as that is allowed.
 task<errc> transaction::fetch() {
-  bool stale = false;
-  auto reason = co_await fetch_once(false, stale);
-  if (stale) reason = co_await fetch_once(true, stale);
+  std::vector<origin_server*> tried;
+  auto reason = errc::complete;
+  bool another = true;
+  while (another) {
+    auto next = resources_.origins.choose(*route_, tried);
+    if (!next) break;
+    if (!tried.empty()) resources_.metrics.origin_failovers.add();
+    origin_.reset();
+    origin_use_ = std::move(next);
+    tried.push_back(&origin_use_->server());
+    reason = co_await ask_origin(another);
+  }
   origin_time_ = clock::now() - began_;
+  answered_at_ = std::chrono::system_clock::now();
   if (reason == errc::complete) origin_->reader.begin_body(response_);
   co_return reason;
 }
 
+task<errc> transaction::ask_origin(bool& another) {
+  bool stale = false;
+  auto reason = co_await fetch_once(false, stale, another);
+  if (stale) reason = co_await fetch_once(true, stale, another);
+  origin_use_->report(reason);
+  co_return reason;
+}
+
 // `stale`: the connection was reused and the origin closed it before it saw this request. A request
-// that may not be repeated is never sent twice (RFC 9110 9.2.2).
-task<errc> transaction::fetch_once(bool fresh, bool& stale) {
+// that may not be repeated is never sent twice (RFC 9110 9.2.2). `another`: another origin may be
+// asked, since this one got nothing of the request, or may get it again and did not answer.
+task<errc> transaction::fetch_once(bool fresh, bool& stale, bool& another) {
   stale = false;
-  auto acquired = co_await resources_.origin.acquire(fresh);
+  auto acquired = co_await origin_use_->server().client.acquire(fresh);
+  another = !acquired;
   if (!acquired) co_return acquired.error();
   origin_ = std::move(*acquired);
-  origin_exchange exchange(*origin_, client_, request_, changes_, resources_.settings);
+  const bool hints_only = policy_.settings->mode == scan_mode::enforce;
+  origin_exchange exchange(*origin_, client_, request_, changes_, resources_.settings, watch_,
+                           hints_only);
   const auto reason = co_await exchange.run(response_);
   received_ = exchange.body_bytes();
   origin_reusable_ = exchange.request_sent() && response_.keep_alive;
   const bool closed = reason == errc::origin_head_eof || reason == errc::origin_head_reset ||
                       reason == errc::origin_write_failed;
-  stale = closed && origin_->reused && exchange.repeatable() && request_.is_idempotent();
+  const bool repeatable = exchange.repeatable() && request_.is_idempotent();
+  const bool late = reason == errc::origin_head_timeout || reason == errc::origin_write_timeout;
+  stale = closed && origin_->reused && repeatable;
+  another = (closed || late) && repeatable;
   co_return reason;
 }
 
 // --- what is done with it
 
 transaction::course transaction::choose(errc& doubt) {
-  const auto& settings = resources_.settings;
+  const auto& rules = route_->rules;
+  const auto& base = route_->base;
   const bool upgraded = response_.status == 101;
-  policy_ = upgraded
-                ? http::choose_upgrade_policy(settings.rules, settings.scan_policy, request_)
-                : http::choose_policy(settings.rules, settings.scan_policy, request_, response_);
+  policy_ = upgraded ? http::choose_upgrade_policy(rules, base, request_)
+                     : http::choose_policy(rules, base, request_, response_);
   count_rule();
   if (upgraded) return course::tunnel;
   const auto why = reason_to_skip();
@@ -173,9 +203,15 @@ transaction::course transaction::choose(errc& doubt) {
   return policy_.settings->mode == scan_mode::monitor ? course::monitor : course::scan;
 }
 
+// By the origin that was asked; before, what holds for all of them.
 bool transaction::is_avoided() const {
   const auto& avoided = resources_.settings.avoid_ports;
-  return std::find(avoided.begin(), avoided.end(), resources_.origin.port()) != avoided.end();
+  const auto avoids = [&](std::uint16_t port) {
+    return std::find(avoided.begin(), avoided.end(), port) != avoided.end();
+  };
+  if (origin_use_) return avoids(origin_use_->server().port);
+  return std::all_of(route_->origins.begin(), route_->origins.end(),
+                     [&](const url& one) { return avoids(one.port); });
 }
 
 // The status is no reason: error pages carry bodies, too.
@@ -207,13 +243,15 @@ errc transaction::find_doubt() {
 // --- the scan
 
 void transaction::begin_inspection() {
-  const inspection::subject subject{request_, response_, request_id_, path_, origin_->address};
+  const inspection::subject subject{request_, response_, request_id_,
+                                    path_,    changes_,  origin_->address};
   inspection_ = std::make_unique<inspection>(resources_, *policy_.settings, subject,
                                              origin_->reader, codings_);
 }
 
 task<void> transaction::scan() {
   begin_inspection();
+  const client_watch::guard watched(watch_);
   if (policy_.settings->delivery != delivery_mode::trickle || serves_ranges()) {
     co_await inspection_->run();
     co_return;
@@ -253,7 +291,7 @@ task<void> transaction::trickle(asio::steady_timer& pause, const bool& judged) {
 
 void transaction::count_rule() {
   if (!policy_.by) return;
-  const auto& rules = resources_.settings.rules;
+  const auto& rules = route_->rules;
   resources_.metrics.rule_hits[static_cast<std::size_t>(policy_.by - rules.data())].add();
 }
 
@@ -275,6 +313,8 @@ void transaction::account(errc reason) {
   record.verdict = verdict_;
   record.why_unscanned = unscanned_;
   if (policy_.by) record.rule = policy_.by->reason;
+  if (route_) record.route = route_->name;
+  if (origin_use_) record.origin = origin_use_->server().name;
   record.reason = describe(reason).token;
   record.origin_ms = origin_time_;
   record.total_ms = clock::now() - began_;

@@ -6,6 +6,7 @@
 #include "http/policy.hpp"
 #include "http/range.hpp"
 #include "http/rules.hpp"
+#include "proxy/client_watch.hpp"
 #include "proxy/client_writer.hpp"
 #include "proxy/inspection.hpp"
 #include "proxy/worker.hpp"
@@ -19,11 +20,11 @@
 namespace icapgate::proxy {
 
 // Worker thread only; lives on its session's frame. The client's reader stands behind the request's
-// head.
+// head. Without a route the client is told that nobody serves its host.
 class transaction {
  public:
-  transaction(worker_resources& resources, http_reader& client, const http::forwarding& path,
-              const http::request_head& request);
+  transaction(worker_resources& resources, http_reader& client, client_watch& watch,
+              const http::forwarding& path, const http::request_head& request, const route* taken);
 
   // Runs to the end of the response; tells why it ended. Never throws for what a peer does.
   task<errc> run();
@@ -48,7 +49,8 @@ class transaction {
   // --- the steps, in the order of the story
   errc prepare();
   task<errc> fetch();
-  task<errc> fetch_once(bool fresh, bool& stale);
+  task<errc> ask_origin(bool& another);
+  task<errc> fetch_once(bool fresh, bool& stale, bool& another);
   course choose(errc& doubt);
   task<void> scan();
 
@@ -92,8 +94,10 @@ class transaction {
 
   worker_resources& resources_;
   http_reader& client_;
+  client_watch& watch_;
   const http::forwarding& path_;
   const http::request_head& request_;
+  const route* const route_;
   const std::string_view request_id_;
   const std::chrono::system_clock::time_point began_at_ = std::chrono::system_clock::now();
   const clock::time_point began_ = clock::now();
@@ -101,6 +105,8 @@ class transaction {
   http::chosen_policy policy_;  // by the request, and then by the response as well
   http::request_changes changes_;
   range_mode range_ = range_mode::strip;  // of the request's policy; where changes_.whole
+  std::chrono::system_clock::time_point answered_at_ = began_at_;  // by the origin
+  std::unique_ptr<origin_use> origin_use_;  // of the last origin that was asked
   std::unique_ptr<origin_connection> origin_;
   bool origin_reusable_ = false;
   http::response_head response_;

@@ -50,7 +50,8 @@ task<errc> transaction::relay_judged() {
 task<errc> transaction::relay_ranges(const http::range_plan& plan) {
   keep_alive_ = may_keep_alive();
   std::string head;
-  http::append_partial_response(head, response_, plan, {keep_alive_, request_.version});
+  http::append_partial_response(head, response_, plan,
+                                {keep_alive_, request_.version, resources_.date(answered_at_)});
   to_client_.begin(plan.status(), std::move(head), false);
   auto reason = errc::complete;
   for (const auto& piece : plan.pieces) {
@@ -112,6 +113,7 @@ task<errc> transaction::wait_for_origin() {
   const auto sent = co_await to_client_.flush();
   if (sent != errc::complete) co_return sent;
   origin.expires_after(stream ? settings.client.stream : settings.origin_limits.progress);
+  const client_watch::guard watched(watch_);
   const auto ready = co_await origin.wait_readable();
   co_return ready == io_status::ok ? errc::complete : co_await fail(errc::origin_body_timeout);
 }
@@ -254,6 +256,7 @@ void transaction::send_head(const http::response_head& head, http::client_respon
   keep_alive_ = may_keep_alive() && to.body.framing != kind::until_close;
   to.keep_alive = keep_alive_;
   to.client_version = request_.version;
+  to.date = resources_.date(answered_at_);
   std::string wire;
   http::append_client_response(wire, head, to);
   to_client_.begin(to.status != 0 ? to.status : head.status, std::move(wire),
@@ -266,6 +269,7 @@ task<errc> transaction::send_page(http::page content) {
   content.to_head = request_.is_head();
   content.format = http::wanted_format(request_);
   content.host = request_.host;
+  content.date = resources_.date();
   content.html = resources_.settings.block_template_text;
   co_return co_await to_client_.send_page(content);
 }
@@ -273,7 +277,7 @@ task<errc> transaction::send_page(http::page content) {
 void transaction::give_origin_back() {
   if (!origin_ || !origin_reusable_ || !origin_->reader.body_ended()) return;
   if (inspection_) inspection_->intake().detach();
-  resources_.origin.give_back(std::move(origin_));
+  origin_use_->server().client.give_back(std::move(origin_));
 }
 
 }  // namespace icapgate::proxy

@@ -2,6 +2,7 @@
 
 #include "proxy/session.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -62,19 +63,20 @@ task<void> run_session(std::unique_ptr<session> one) {
 worker_resources::worker_resources(const config& its_settings, access_log& its_log,
                                    const scanner_list& all_scanners, worker_metrics& its_metrics,
                                    spool_budget& its_budget, admission& all_clients,
-                                   std::function<void()> on_tick,
+                                   const tls_listener* its_tls, std::function<void()> on_tick,
                                    std::function<void(task<void>)> spawn)
     : settings(its_settings),
       log(its_log),
       metrics(its_metrics),
       budget(its_budget),
       clients(all_clients),
+      tls(its_tls),
       trusted_proxies(its_settings.listener.trusted_proxies),
       believed_header(its_settings.listener.trusted_header == listen_settings::forwarded
                           ? http::trusted_header::forwarded
                           : http::trusted_header::x_forwarded_for),
       all_deadlines(context, std::move(on_tick)),
-      origin(context, all_deadlines, blocks, settings, metrics),
+      origins(context, all_deadlines, blocks, settings, metrics),
       scanners(context, all_deadlines, blocks, settings, all_scanners, metrics, budget),
       next_id_(random_number()),
       spawn_(std::move(spawn)) {}
@@ -87,6 +89,11 @@ std::string worker_resources::next_request_id() {
   const auto end = std::to_chars(text.data(), text.data() + text.size(), next_id_++, 16).ptr;
   std::copy_backward(text.data(), end, digits.data() + digits.size());
   return {digits.data(), digits.size()};
+}
+
+std::string_view worker_resources::pseudonym() {
+  static const std::string name = "icapgate-" + random_token().substr(0, 16);
+  return name;
 }
 
 std::string worker_resources::random_token() {
@@ -110,10 +117,11 @@ void worker_resources::account(const access_record& record, errc reason) {
 }
 
 worker::worker(const config& settings, access_log& log, const scanner_list& all_scanners,
-               worker_metrics& metrics, spool_budget& budget, admission& clients, int listening,
+               worker_metrics& metrics, spool_budget& budget, admission& clients,
+               const tls_listener* tls, int listening,
                const asio::generic::stream_protocol& protocol)
     : resources_(
-          settings, log, all_scanners, metrics, budget, clients, [this] { on_tick(); },
+          settings, log, all_scanners, metrics, budget, clients, tls, [this] { on_tick(); },
           [this](task<void> work) { spawn(std::move(work)); }),
       acceptor_(resources_.context, protocol, listening) {}
 
@@ -170,10 +178,17 @@ bool worker::admit(any_socket client, const any_endpoint& from) {
   boost::system::error_code ignored;
   if (arrived.peer) client.set_option(asio::ip::tcp::no_delay(true), ignored);
   metrics.clients_open.add();
-  auto one = std::make_unique<session>(resources_, std::move(client), arrived, *std::move(place));
+  // The session is gone before the handler is called, and what could cancel it must not be.
+  auto cancel = std::make_unique<asio::cancellation_signal>();
+  const auto slot = cancel->slot();
+  auto one = std::make_unique<session>(resources_, std::move(client), arrived, *std::move(place),
+                                       cancel.get());
   sessions_.push_back(*one);
   asio::co_spawn(resources_.context, run_session(std::move(one)),
-                 [this](const std::exception_ptr& failure) { ended(failure); });
+                 asio::bind_cancellation_slot(
+                     slot, [this, cancel = std::move(cancel)](const std::exception_ptr& failure) {
+                       ended(failure);
+                     }));
   return true;
 }
 
@@ -196,7 +211,7 @@ void worker::ended(const std::exception_ptr& failure) {
 void worker::on_tick() {
   resources_.metrics.heartbeat.store(nanoseconds(resources_.all_deadlines.now()),
                                      std::memory_order_relaxed);
-  resources_.origin.reap();
+  resources_.origins.reap();
   resources_.scanners.reap();
 }
 
@@ -221,7 +236,7 @@ void worker::stop_when_idle() {
   if (!resources_.draining || !sessions_.empty() || background_ != 0) return;
   resources_.all_deadlines.stop();
   resources_.metrics.heartbeat.store(0, std::memory_order_relaxed);  // at rest, not dead
-  resources_.origin.clear();
+  resources_.origins.clear();
   resources_.scanners.clear();
 }
 

@@ -6,6 +6,7 @@
 #include "base/config.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "http/date.hpp"
 #include "http/forwarded.hpp"
 #include "proxy/admission.hpp"
 #include "proxy/block_pool.hpp"
@@ -13,7 +14,7 @@
 #include "proxy/deadline.hpp"
 #include "proxy/icap_client.hpp"
 #include "proxy/listening.hpp"
-#include "proxy/origin_client.hpp"
+#include "proxy/origins.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
@@ -23,14 +24,22 @@
 
 namespace icapgate::proxy {
 
+class tls_listener;
+
 // What sessions and transactions of a worker use. Lives as long as the worker.
 struct worker_resources {
   worker_resources(const config& settings, access_log& log, const scanner_list& all_scanners,
                    worker_metrics& metrics, spool_budget& budget, admission& clients,
-                   std::function<void()> on_tick, std::function<void(task<void>)> spawn);
+                   const tls_listener* tls, std::function<void()> on_tick,
+                   std::function<void(task<void>)> spawn);
 
   body_spool new_spool() { return {blocks, budget, settings.spool_memory, settings.spool_dir}; }
   std::string next_request_id();
+  // Of this process in Via: another gateway in front of it or behind it has another.
+  static std::string_view pseudonym();
+  // For the field; valid until the next call.
+  std::string_view date(std::chrono::system_clock::time_point at) { return dates_.text(at); }
+  std::string_view date() { return date(std::chrono::system_clock::now()); }
   // 32 hexadecimal digits that nobody can guess.
   static std::string random_token();
   // Work that no session waits for. The worker ends after it.
@@ -42,19 +51,21 @@ struct worker_resources {
   const config& settings;
   access_log& log;
   worker_metrics& metrics;
-  spool_budget& budget;  // of the whole process
-  admission& clients;    // likewise
+  spool_budget& budget;           // of the whole process
+  admission& clients;             // likewise
+  const tls_listener* const tls;  // nullptr: clients speak plain HTTP
   const network_set trusted_proxies;
   const http::trusted_header believed_header;
   asio::io_context context{1};
   deadlines all_deadlines;
   block_pool blocks;
-  origin_client origin;
+  proxy::origins origins;
   icap_client scanners;
   bool draining = false;  // connections are closed after the response in progress
 
  private:
   std::uint64_t next_id_;
+  http::date_writer dates_;
   std::function<void(task<void>)> spawn_;
 };
 
@@ -64,8 +75,8 @@ class worker {
  public:
   // `listening` is a bound, listening socket; the worker takes it over.
   worker(const config& settings, access_log& log, const scanner_list& all_scanners,
-         worker_metrics& metrics, spool_budget& budget, admission& clients, int listening,
-         const asio::generic::stream_protocol& protocol);
+         worker_metrics& metrics, spool_budget& budget, admission& clients, const tls_listener* tls,
+         int listening, const asio::generic::stream_protocol& protocol);
   ~worker();
 
   // Serves until drained. On the worker's thread.

@@ -46,8 +46,9 @@ TEST_CASE("command line: a flag takes one value") {
   check_refusal({"--origin", "http://a", "b", "--icap", "icap://c/d", "icap://e/f"},
                 {"\"b\": unexpected argument; see icapgate --help",
                  "\"icap://e/f\": unexpected argument; see icapgate --help"});
-  check_refusal({"--origin", "http://a", "--icap", "icap://c/d", "--origin", "http://b"},
-                {"--origin: given more than once"});
+  check_refusal(
+      {"--origin", "http://a", "--icap", "icap://c/d", "--workers", "1", "--workers", "1"},
+      {"--workers: given more than once"});
 }
 
 TEST_CASE("command line: several scanners come as several flags or with a comma") {

@@ -65,7 +65,8 @@ response_text text_of(const coded& one, framing form = framing::length) {
                      {"Content-Encoding", one.name},
                      {"Content-MD5", "Q2hlY2sgSW50ZWdyaXR5IQ=="},
                      {"Digest", "sha-256=AAAA"},
-                     {"Vary", "Accept-Encoding"}},
+                     {"Vary", "Accept-Encoding"},
+                     {"Date", "Thu, 01 Jan 2026 00:00:00 GMT"}},
           .body = one.wire,
           .form = form};
 }
@@ -82,9 +83,9 @@ void check_original(const response& got, const coded& one) {
 void check_seen_decoded(const scan& seen, const std::string& body) {
   CHECK(seen.whole);
   CHECK(difference(seen.body, body) == "");
-  CHECK(lines(seen.response.fields) == std::vector<std::string>{"Content-Type: text/plain",
-                                                                "ETag: \"v1\"",
-                                                                "Vary: Accept-Encoding"});
+  CHECK(lines(seen.response.fields) ==
+        std::vector<std::string>{"Content-Type: text/plain", "ETag: \"v1\"",
+                                 "Vary: Accept-Encoding", "Date: Thu, 01 Jan 2026 00:00:00 GMT"});
 }
 
 // Our page, and nothing of the origin's response.

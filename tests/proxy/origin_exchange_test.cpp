@@ -54,7 +54,8 @@ TEST_CASE("origin exchange: a request whose last chunk is unsent was not sent") 
   REQUIRE(http::parse_request(reader.head(), request) == errc::complete);
   reader.begin_body(request);
   const config settings;
-  proxy::origin_exchange exchange(*origin.connection, reader, request, {}, settings);
+  proxy::client_watch watch(client.all(), client.stream(), nullptr);
+  proxy::origin_exchange exchange(*origin.connection, reader, request, {}, settings, watch, false);
   http::response_head response;
   errc outcome = errc::gateway_internal;
   asio::co_spawn(client.context(), exchange.run(response),

@@ -79,6 +79,12 @@ std::string file_problem(std::string_view text) {
 }
 
 constexpr const char* trusted_proxies = "ICAPGATE_LISTEN__TRUSTED_PROXIES";
+constexpr const char* tls_certificate = "ICAPGATE_LISTEN__TLS__CERTIFICATE";
+
+// Means nothing without a certificate.
+bool needs_certificate(const option& row) {
+  return row.key == "listen.*.tls.key" || row.key == "listen.*.tls.client_ca";
+}
 
 // A value that is good for the row and not its default.
 std::string other_value(const option& row) {
@@ -89,7 +95,7 @@ std::string other_value(const option& row) {
   switch (row.kind) {
     case option_kind::endpoint:
       return "127.0.0.1:1";
-    case option_kind::url:
+    case option_kind::origin_list:
       return "http://other:1";
     case option_kind::url_list:
       return row.required ? "embedded:" : "icap://standby/x";
@@ -111,6 +117,7 @@ std::string other_value(const option& row) {
       return std::string(last);
     }
     case option_kind::path:
+    case option_kind::file_list:
       return "/other";
     case option_kind::network_list:
       return "10.0.0.0/8";
@@ -127,7 +134,7 @@ std::string as_toml(const option& row, const std::string& value) {
   }
   const bool bare = row.kind == option_kind::boolean || row.kind == option_kind::integer;
   const std::string text = bare ? value : '"' + value + '"';
-  if (row.key == "route[].origin") return "[[route]]\norigin = " + text + '\n';
+  if (row.key == "route[].origin") return "[[route]]\norigin = [" + text + "]\n";
   return key + " = " + (row.is_list() ? '[' + text + ']' : text) + '\n';
 }
 
@@ -142,6 +149,7 @@ void check_only(const option& row, const std::string& value, const settings& loa
     const bool needed =
         (other.key == "scanner.*.servers" && row.key == "embedded.sha256") ||
         (other.key == "listen.*.trusted_proxies" && row.key == "listen.*.proxy_protocol") ||
+        (other.key == "listen.*.tls.certificate" && needs_certificate(row)) ||
         (other.key == "policy.on_error" && row.key == "policy.debug_fallback");
     if (&other == &row || needed) continue;
     INFO(other.key);
@@ -154,7 +162,10 @@ void check_only(const option& row, const std::string& value, const settings& loa
 TEST_CASE("two settings are enough, the rest has defaults") {
   const auto loaded = load(enough);
   CHECK(all_problems(loaded).empty());
-  CHECK(loaded.values.origin.to_string() == "http://app:3000");
+  REQUIRE(loaded.values.routes.size() == 1);
+  CHECK(loaded.values.routes[0].name == "default");
+  REQUIRE(loaded.values.routes[0].origins.size() == 1);
+  CHECK(loaded.values.routes[0].origins[0].to_string() == "http://app:3000");
   REQUIRE(loaded.values.scanners.size() == 1);
   CHECK(loaded.values.scanners[0].to_string() == "icap://av/avscan");
   CHECK(loaded.values.listen == endpoint{"0.0.0.0", 8080});
@@ -172,6 +183,21 @@ TEST_CASE("what is missing is told with every way to give it, and the demo") {
   CHECK(load({}).problems.size() == 2);
 }
 
+TEST_CASE("TLS of a listener: keys belong to certificates, and so does the clients' authority") {
+  const auto problem = [](const variables& more) {
+    const auto loaded = load_more(more);
+    INFO(all_problems(loaded));
+    REQUIRE(loaded.problems.size() == 1);
+    return loaded.problems.front();
+  };
+  const char* key = "ICAPGATE_LISTEN__TLS__KEY";
+  CHECK(load_more({{tls_certificate, "/a,/b"}, {key, "/c,/d"}}).problems.empty());
+  CHECK(load_more({{tls_certificate, "/a,/b"}}).problems.empty());
+  CHECK(contains(problem({{tls_certificate, "/a,/b"}, {key, "/c"}}), "one key for each"));
+  CHECK(contains(problem({{key, "/c"}}), "one key for each"));
+  CHECK(contains(problem({{"ICAPGATE_LISTEN__TLS__CLIENT_CA", "/a"}}), "none of our own"));
+}
+
 TEST_CASE("every row is reachable from the environment") {
   for (const auto& row : options()) {
     if (row.key.empty()) continue;
@@ -179,6 +205,7 @@ TEST_CASE("every row is reachable from the environment") {
     variables more{{row.env_name(), value}};
     if (row.key == "embedded.sha256") more.emplace_back("ICAPGATE_ICAP", "embedded:");
     if (row.key == "listen.*.proxy_protocol") more.emplace_back(trusted_proxies, "unix");
+    if (needs_certificate(row)) more.emplace_back(tls_certificate, "/shown");
     check_only(row, value, load_more(more));
   }
 }
@@ -191,6 +218,7 @@ TEST_CASE("every row is reachable from a file that a variable names") {
     std::map<std::string, std::string> all(enough.begin(), enough.end());
     if (row.key == "embedded.sha256") all["ICAPGATE_ICAP"] = "embedded:";
     if (row.key == "listen.*.proxy_protocol") all[trusted_proxies] = "unix";
+    if (needs_certificate(row)) all[tls_certificate] = "/shown";
     all.erase(row.env_name());
     all[row.env_name() + "_FILE"] = here.file("value", value + "\n");
     check_only(row, value, load({all.begin(), all.end()}));
@@ -205,6 +233,7 @@ TEST_CASE("every row is reachable from TOML") {
     std::map<std::string, std::string> all(enough.begin(), enough.end());
     if (row.key == "embedded.sha256") all["ICAPGATE_ICAP"] = "embedded:";
     if (row.key == "listen.*.proxy_protocol") all[trusted_proxies] = "unix";
+    if (needs_certificate(row)) all[tls_certificate] = "/shown";
     all.erase(row.env_name());
     all["ICAPGATE_CONFIG"] = here.file("x.toml", as_toml(row, value));
     check_only(row, value, load({all.begin(), all.end()}));
@@ -376,7 +405,6 @@ TEST_CASE("an unknown key is answered with the name that was meant") {
 TEST_CASE("the file's tables have the shape that the table of options gives them") {
   CHECK(contains(file_problem("[listen.a]\n[listen.b]\n"), "only one [listen.NAME]"));
   CHECK(contains(file_problem("[scanner.a]\n[scanner.b]\n"), "only one [scanner.NAME]"));
-  CHECK(contains(file_problem("[[route]]\n[[route]]\n"), "only one [[route]]"));
   CHECK(contains(file_problem("[route]\norigin = \"http://a\"\n"), "[[route]]"));
   CHECK(contains(file_problem("route = []\n"), "[[route]]"));
   CHECK(contains(file_problem("route = 1\n"), "[[route]]"));
@@ -413,11 +441,12 @@ TEST_CASE("all problems of all places are told at once") {
   const folder here;
   const auto file =
       here.file("f.toml", "workers = \"many\"\nnonsense = 1\n[policy]\nmax_head = 1\n");
-  const auto loaded = load({{"ICAPGATE_CONFIG", file},
-                            {"ICAPGATE_ICAP", "icap://av?x,http://b/c"},
-                            {"ICAPGATE_LOG_LEVEL", "loud"},
-                            {"ICAPGATE_POLICY__SPOOL__DIR", here.path("nowhere")}},
-                           {{"--listen", {"8080"}}, {"--origin", {"http://a", "http://b"}}});
+  const auto loaded =
+      load({{"ICAPGATE_CONFIG", file},
+            {"ICAPGATE_ICAP", "icap://av?x,http://b/c"},
+            {"ICAPGATE_LOG_LEVEL", "loud"},
+            {"ICAPGATE_POLICY__SPOOL__DIR", here.path("nowhere")}},
+           {{"--listen", {"8080"}}, {"--origin", {"http://a"}}, {"--admin", {"off", "off"}}});
   const auto text = all_problems(loaded);
   INFO(text);
   CHECK(loaded.problems.size() == 9);
@@ -426,7 +455,7 @@ TEST_CASE("all problems of all places are told at once") {
         file + ":4:12: policy.max_head: \"1\"", std::string("ICAPGATE_ICAP: \"icap://av?x\""),
         std::string("ICAPGATE_ICAP: \"http://b/c\""), std::string("ICAPGATE_LOG_LEVEL: \"loud\""),
         "ICAPGATE_POLICY__SPOOL__DIR: \"" + here.path("nowhere"),
-        std::string("--listen: \"8080\" has no host"), std::string("--origin: given more")}) {
+        std::string("--listen: \"8080\" has no host"), std::string("--admin: given more")}) {
     INFO(part);
     CHECK(contains(text, part));
   }
@@ -516,7 +545,8 @@ TEST_CASE("the sample file has every key, at its default") {
   for (const auto& row : options()) {
     if (row.key.empty()) continue;
     INFO(row.key);
-    CHECK(std::ranges::count(found.once, &row, &raw_setting::row) == 1);
+    const auto& in_file = row.key.starts_with("route[]") ? found.routes.at(0).settings : found.once;
+    CHECK(std::ranges::count(in_file, &row, &raw_setting::row) == 1);
     if (!row.required) CHECK(show(row, loaded.values) == show(row, config{}));
   }
   CHECK(loaded.values.rules.empty());

@@ -57,6 +57,8 @@ TEST_CASE("error: the client's status follows the peer that failed") {
   CHECK(describe(errc::client_method_refused).status == 501);
   CHECK(describe(errc::client_coding_unsupported).status == 501);
   CHECK(describe(errc::client_expectation_unsupported).status == 417);
+  CHECK(describe(errc::client_host_unknown).status == 421);
+  CHECK(describe(errc::client_loop_detected).status == 508);
   CHECK(describe(errc::spool_failed).status == 503);
   CHECK(describe(errc::spool_full).status == 503);
   CHECK(describe(errc::policy_oversize).status == 403);

@@ -298,7 +298,7 @@ TEST_CASE("origin and scanner get the new fields in place of the old, even nomin
                                            http::trusted_header::x_forwarded_for, "own-id");
   std::string to_origin, to_scanner;
   http::append_origin_request(to_origin, request.head, {.path = &path});
-  http::append_scanner_request(to_scanner, request.head, true, &path);
+  http::append_scanner_request(to_scanner, request.head, true, {.path = &path});
   for (const auto* wire : {&to_origin, &to_scanner}) {
     CHECK(wire->find(path.lines) != wire->npos);
     CHECK(wire->find("A: b\r\n") != wire->npos);

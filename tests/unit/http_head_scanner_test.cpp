@@ -46,7 +46,7 @@ TEST_CASE("head scanner: a head ends with its first empty line, whatever follows
 
 TEST_CASE("head scanner: what no head may hold is refused at the byte that shows it") {
   const std::string begin = "GET / HTTP/1.1\r\nHost: a";
-  for (const std::string bad :
+  for (const std::string& bad :
        {"\n"s, "\rx"s, "\r\r"s, "\0"s, "\x01"s, "\x0b"s, "\x1f"s, "\x7f"s}) {
     CAPTURE(bad);
     const auto found = scan(begin + bad + "\r\n\r\n");

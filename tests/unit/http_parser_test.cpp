@@ -496,3 +496,19 @@ TEST_CASE("request head: only methods that may be repeated are idempotent") {
     CHECK(head.is_head() == (method == "HEAD"));
   }
 }
+
+TEST_CASE("request head: over TLS an absolute target is an https:// one, and no port is 443") {
+  const auto read = [](const std::string& target, const std::string& host) {
+    const auto text = request("Host: " + host + "\r\n", "GET " + target + " HTTP/1.1");
+    http::request_head head;
+    return http::parse_request(text, head, true);
+  };
+  CHECK(read("/x", "a") == errc::complete);
+  CHECK(read("https://a/x", "a") == errc::complete);
+  CHECK(read("HTTPS://a:443/x", "A") == errc::complete);
+  CHECK(read("https://a/x", "a:443") == errc::complete);
+  CHECK(read("https://a/x", "a:80") == errc::client_head_invalid);
+  CHECK(read("https://a:80/x", "a") == errc::client_head_invalid);
+  CHECK(read("http://a/x", "a") == errc::client_head_invalid);
+  CHECK(read("https:///x", "a") == errc::client_head_invalid);
+}

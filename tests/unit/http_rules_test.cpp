@@ -145,6 +145,62 @@ TEST_CASE("rules: the origin gets the request in origin form, with Via") {
             .starts_with("OPTIONS * HTTP/1.1\r\nHost: b\r\n"));
 }
 
+TEST_CASE("rules: a gateway knows its own name in Via, and no other's") {
+  const auto passed = [](const std::string& fields) {
+    const request r("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n");
+    return http::has_passed(r.head, "gate-1");
+  };
+  for (const auto via : {"1.1 gate-1", "1.1 a,1.0 GATE-1", "HTTP/1.1 \t gate-1 (x, y), 1.1 b",
+                         "1.1 gate-1(x)", "1.1 a\r\nVia: 1.1 gate-1"}) {
+    INFO(via);
+    CHECK(passed("Via: " + std::string(via) + "\r\n"));
+  }
+  for (const auto via :
+       {"1.1 gate", "1.1 gate-12", "gate-1", "1.1 a (gate-1)", "1.1", "", ",", " "}) {
+    INFO(via);
+    CHECK_FALSE(passed("Via: " + std::string(via) + "\r\n"));
+  }
+  CHECK_FALSE(passed("X: 1.1 gate-1\r\n"));
+  CHECK(changed_request("", {.pseudonym = "icapgate"}).empty());
+}
+
+TEST_CASE("rules: a response that has no date gets the one that is given") {
+  CHECK(client_response(ok + "\r\n", {.body = {}, .date = "now"}).find("Date: now\r\n") !=
+        std::string::npos);
+  const auto kept = client_response(ok + "Date: then\r\n\r\n", {.body = {}, .date = "now"});
+  CHECK(kept.find("Date: then\r\n") != std::string::npos);
+  CHECK(kept.find("now") == std::string::npos);
+  CHECK(client_response(ok + "\r\n").find("Date") == std::string::npos);
+  // Where Connection takes the origin's away, there is none.
+  const auto taken =
+      client_response(ok + "Connection: date\r\nDate: then\r\n\r\n", {.body = {}, .date = "now"});
+  CHECK(taken.find("Date: now\r\n") != std::string::npos);
+  CHECK(taken.find("then") == std::string::npos);
+}
+
+TEST_CASE("rules: an interim response has no length, and before a verdict nothing but links") {
+  const response hints(
+      "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX: y\r\nContent-Length: 3\r\nKeep-Alive: "
+      "1\r\n\r\n");
+  std::string all, few;
+  http::append_interim_response(all, hints.head, false);
+  http::append_interim_response(few, hints.head, true);
+  CHECK(all == "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX: y\r\n\r\n");
+  CHECK(few == "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+}
+
+TEST_CASE("rules: the scanner is shown the request as the origin got it") {
+  const request r(
+      "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\nIf-Range: x\r\nAccept-Encoding: odd, "
+      "gzip\r\n\r\n");
+  http::request_changes changes;
+  changes.whole = true;
+  changes.accept_encoding = http::request_changes::codings::decodable;
+  std::string seen;
+  http::append_scanner_request(seen, r.head, true, changes);
+  CHECK(seen == "GET http://a/ HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+}
+
 TEST_CASE("rules: Max-Forwards of OPTIONS is one less for the next hop") {
   CHECK(origin_request("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n") ==
         "OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 2\r\nVia: 1.1 icapgate\r\n\r\n");

@@ -84,13 +84,16 @@ TEST_CASE("an access line has every field of the record") {
   r.total_ms = 90s;
   r.why_unscanned = unscanned::on_error;
   r.rule = "probes";
+  r.route = "shop";
+  r.origin = "http://app:3000";
   CHECK(to_json_line(r) ==
         R"({"ts":"2026-03-09T04:05:06.078Z","request_id":"id","client":"192.0.2.1",)"
         R"("method":"GET","target":"/a","status":403,"bytes_in":10,)"
         R"("bytes_out":18446744073709551615,"verdict":"blocked","threat":"Eicar",)"
         R"("reason":"blocked","scanner":"icap://av/x","icap_status":200,"origin_ms":1.500,)"
         R"("scan_ms":2.000,"total_ms":90000.000,"fallback":true,)"
-        R"("action":"fallback","unscanned":"on_error","rule":"probes"})"
+        R"("action":"fallback","unscanned":"on_error","rule":"probes",)"
+        R"("route":"shop","origin":"http://app:3000"})"
         "\n");
 }
 
@@ -140,7 +143,7 @@ TEST_CASE("random bytes always make one line of valid JSON") {
     access_record r;
     r.request_id = r.client = r.method = r.target = r.threat = r.reason = r.scanner = bytes;
     r.total_ms = std::chrono::duration<double, std::milli>(i % 2 ? -1e300 : 1e300);
-    CHECK(parsed(r).size() == 20);
+    CHECK(parsed(r).size() == 22);
   }
 }
 

@@ -94,11 +94,18 @@ TEST_CASE("an option is found by flag, variable and key") {
   CHECK_FALSE(is_key_prefix(std::vector<std::string>{"log", "level"}));
 }
 
-TEST_CASE("an origin is http://HOST[:PORT] and nothing more") {
+TEST_CASE("an origin is http:// or https://HOST[:PORT], or a socket, and nothing more") {
   config c;
   CHECK(store_text("route[].origin", {"http://App:3000/"}, c).empty());
-  CHECK(c.origin.to_string() == "http://app:3000");
-  CHECK(contains(refusal("route[].origin", "https://app"), "not supported yet"));
+  REQUIRE(c.origins.size() == 1);
+  CHECK(c.origins[0].to_string() == "http://app:3000");
+  CHECK(store_text("route[].origin", {"https://app"}, c).empty());
+  CHECK(c.origins[0].port == 443);
+  CHECK(c.origins[0].authority() == "app");
+  CHECK(store_text("route[].origin", {"http+unix:/run/app.sock"}, c).empty());
+  CHECK(c.origins[0].unix_socket == "/run/app.sock");
+  CHECK(c.origins[0].to_string() == "http+unix:/run/app.sock");
+  CHECK(contains(refusal("route[].origin", "http+unix:run/app"), "no absolute path"));
   CHECK(contains(refusal("route[].origin", "icap://app/x"), "not an http:// URL"));
   CHECK(contains(refusal("route[].origin", "http://app/x"), "path"));
   CHECK(contains(refusal("route[].origin", "http://app/?a"), "query"));
@@ -227,7 +234,8 @@ TEST_CASE("the topics of help fit a screen and name every option without a flag"
   check_lines(help_limits_text(), 24);
   check_lines(help_scanner_text(), 40);
   check_lines(help_policy_text(), 48);
-  const auto text = help_limits_text() + help_scanner_text() + help_policy_text();
+  check_lines(help_tls_text(), 24);
+  const auto text = help_limits_text() + help_scanner_text() + help_policy_text() + help_tls_text();
   CHECK(contains(text, "scanner.NAME.timeout.total = 10m"));
   for (const auto& r : options())
     if (r.flag.empty()) CHECK(contains(text, r.help));

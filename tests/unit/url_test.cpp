@@ -82,6 +82,20 @@ TEST_CASE("a scanner behind a unix socket is named by the socket's path and the 
   CHECK(parsed("icap+unix:/" + std::string(106, 's') + ":/x").unix_socket.size() == 107);
 }
 
+TEST_CASE("an origin behind a unix socket is named by the socket's path alone") {
+  const auto u = parsed("HTTP+Unix:/run/App.sock");
+  CHECK(u.scheme == "http+unix");
+  CHECK(u.unix_socket == "/run/App.sock");
+  CHECK(u.path.empty());
+  CHECK(u.port == 0);
+  CHECK(u.authority() == "localhost");
+  CHECK(u.to_string() == "http+unix:/run/App.sock");
+  for (auto text : {"http+unix:", "http+unix:run/s", "http+unix://run/s", "http+unix:/run/"})
+    CHECK(contains(refusal(text), "absolute path"));
+  CHECK(contains(refusal("http+unix:/run/s:/x"), "behind the socket's path"));
+  CHECK(contains(refusal("http+unix:/" + std::string(107, 's')), "107"));
+}
+
 TEST_CASE("in a request a URL over TCP stands as it was written") {
   for (auto text : {"icap://av/x?y", "icaps://av:1/x", "icap://[::1]:1345/x"})
     CHECK(parsed(text).request_uri() == text);

@@ -21,17 +21,20 @@ std::string local(std::uint16_t port) {
 
 std::vector<std::string> command(const gate_settings& settings, std::uint16_t port,
                                  std::uint16_t admin, const std::filesystem::path& log) {
-  std::vector<std::string> out = {program(),
-                                  "--listen",
-                                  local(port),
-                                  "--admin",
-                                  local(admin),
-                                  "--access-log",
-                                  settings.access_log.empty() ? log.string() : settings.access_log,
-                                  "--workers",
-                                  std::to_string(settings.workers),
-                                  "--origin",
-                                  "http://" + local(settings.origin)};
+  std::vector<std::string> out = {
+      program(),
+      "--listen",
+      local(port),
+      "--admin",
+      local(admin),
+      "--access-log",
+      settings.access_log.empty() ? log.string() : settings.access_log,
+      "--workers",
+      std::to_string(settings.workers)};
+  if (!settings.origin_url.empty())
+    out.insert(out.end(), {"--origin", settings.origin_url});
+  else if (settings.origin != 0)
+    out.insert(out.end(), {"--origin", "http://" + local(settings.origin)});
   for (const auto scanner : settings.scanners) {
     out.insert(out.end(), {"--icap", "icap://" + local(scanner) + "/" + settings.service});
   }

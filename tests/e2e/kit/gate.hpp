@@ -10,7 +10,8 @@
 namespace e2e {
 
 struct gate_settings {
-  std::uint16_t origin = 0;
+  std::uint16_t origin = 0;     // of the default route; 0: none
+  std::string origin_url = {};  // in place of the origin's port
   std::vector<std::uint16_t> scanners = {};
   std::string service = "avscan";
   std::vector<std::uint16_t> avoid_ports = {};

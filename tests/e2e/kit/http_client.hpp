@@ -24,6 +24,7 @@ struct response {
 class http_client {
  public:
   explicit http_client(std::uint16_t port) : wire_(connection::to(port)) {}
+  explicit http_client(connection wire) : wire_(std::move(wire)) {}
 
   // One request and its response; the connection stays open.
   response get(const std::string& target, const field_list& more = {});

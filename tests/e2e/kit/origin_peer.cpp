@@ -20,8 +20,9 @@ std::string read_body(connection& wire, const field_list& fields) {
 
 }  // namespace
 
-origin_peer::origin_peer()
-    : server_([this](connection& wire, int number) { serve(wire, number); }) {}
+origin_peer::origin_peer(std::function<void(connection&)> begin, const std::string& path)
+    : begin_(std::move(begin)),
+      server_([this](connection& wire, int number) { serve(wire, number); }, path) {}
 
 void origin_peer::when(const std::string& target, script play) {
   const std::lock_guard lock(mutex_);
@@ -31,7 +32,9 @@ void origin_peer::when(const std::string& target, script play) {
 void origin_peer::when(const std::string& target, const response_text& text) {
   when(target, [text, wire = text.wire()](connection& to, const origin_request& request) {
     to.write(request.method == "HEAD" ? text.head() : wire);
-    if (text.form == framing::close) to.close();
+    if (text.form != framing::close) return;
+    to.end();
+    to.close();
   });
 }
 
@@ -56,6 +59,7 @@ origin_peer::script origin_peer::find(const std::string& target) const {
 }
 
 void origin_peer::serve(connection& wire, int number) {
+  if (begin_) begin_(wire);
   while (wire.open()) {
     origin_request request;
     request.connection = number;

@@ -23,7 +23,9 @@ class origin_peer {
   // request where the script leaves it open.
   using script = std::function<void(connection&, const origin_request&)>;
 
-  origin_peer();
+  origin_peer() : origin_peer(std::function<void(connection&)>()) {}
+  // `begin`: what comes before HTTP on each connection, such as TLS. `path`: of a unix socket.
+  explicit origin_peer(std::function<void(connection&)> begin, const std::string& path = {});
 
   void when(const std::string& target, script play);
   // The text is sent as it is (its head alone for HEAD), and the connection closed if its framing
@@ -42,6 +44,7 @@ class origin_peer {
   void serve(connection& wire, int number);
   script find(const std::string& target) const;
 
+  const std::function<void(connection&)> begin_;
   mutable std::mutex mutex_;
   std::map<std::string, script> scripts_;
   std::vector<origin_request> requests_;

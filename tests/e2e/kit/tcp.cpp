@@ -119,7 +119,8 @@ connection::connection(connection&& other) noexcept
     : fd_(other.fd_.exchange(-1)),
       buffer_(std::move(other.buffer_)),
       taken_(other.taken_),
-      received_(other.received_) {}
+      received_(other.received_),
+      layer_(std::move(other.layer_)) {}
 
 connection::~connection() {
   close();
@@ -128,7 +129,10 @@ connection::~connection() {
 std::size_t connection::receive(char* into, std::size_t size, std::chrono::milliseconds within) {
   for (;;) {
     if (fd_ < 0) throw peer_gone("read from a connection that this side closed");
-    if (!wait_for(fd_, POLLIN, within)) throw timed_out("nothing more came within the time");
+    const bool here = layer_ && layer_->has_input();
+    if (!here && !wait_for(fd_, POLLIN, within))
+      throw timed_out("nothing more came within the time");
+    if (layer_) return layer_->receive(into, size);
     const auto got = ::recv(fd_, into, size, 0);
     if (got >= 0) {
       received_ += static_cast<std::uint64_t>(got);
@@ -210,6 +214,7 @@ void connection::wait_for_more() {
 }
 
 void connection::write(std::string_view bytes) {
+  if (layer_) return layer_->write(bytes);
   while (!bytes.empty()) {
     if (fd_ < 0) throw peer_gone("write to a connection that this side closed");
     const auto sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -241,6 +246,7 @@ void connection::wait_taken() {
 }
 
 void connection::end() {
+  if (layer_) layer_->end();
   ::shutdown(fd_, SHUT_WR);
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -28,6 +29,16 @@ struct peer_gone : std::runtime_error {
 };
 struct was_reset : peer_gone {
   using peer_gone::peer_gone;
+};
+
+// What a connection may speak above TCP (kit/tls.hpp).
+class secure_layer {
+ public:
+  virtual ~secure_layer() = default;
+  virtual bool has_input() const = 0;
+  virtual std::size_t receive(char* into, std::size_t size) = 0;  // 0: a clean end
+  virtual void write(std::string_view bytes) = 0;
+  virtual void end() = 0;
 };
 
 // One connection, used by one thread; only abort() may come from another.
@@ -64,6 +75,11 @@ class connection {
   bool open() const { return fd_ >= 0; }
   std::uint64_t received() const { return received_; }
 
+  int descriptor() const { return fd_; }
+  // From now on by way of `layer`; an end is then its clean one, and anything else was_reset.
+  void speak(std::unique_ptr<secure_layer> layer) { layer_ = std::move(layer); }
+  const secure_layer& secure() const { return *layer_; }
+
  private:
   bool fill(std::chrono::milliseconds within);
   std::size_t receive(char* into, std::size_t size, std::chrono::milliseconds within);
@@ -74,6 +90,7 @@ class connection {
   std::string buffer_;
   std::size_t taken_ = 0;
   std::uint64_t received_ = 0;
+  std::unique_ptr<secure_layer> layer_;
 };
 
 // A port that belongs to this process but where nobody listens: a connection to it is refused. A

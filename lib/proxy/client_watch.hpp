@@ -1,0 +1,48 @@
+// Sees that a client left while nothing is read from it nor written to it.
+#pragma once
+
+#include "proxy/deadline.hpp"
+#include "proxy/stream.hpp"
+
+#include <boost/asio/cancellation_signal.hpp>
+
+namespace icapgate::proxy {
+
+// Worker thread only; belongs to a session. While it is on, it looks at the client's socket now and
+// then, which costs one system call and works in front of bytes that nobody reads yet. When the
+// client has ended its sending half, the session's coroutine is cancelled: what it waits for ends,
+// its next co_await throws, and all that it owns closes on the way out.
+class client_watch final : public deadline {
+ public:
+  static constexpr milliseconds interval{500};
+
+  // `cancel` belongs to the session's coroutine; nullptr: it is only noted that the client left.
+  client_watch(deadlines& all, stream& client, asio::cancellation_signal* cancel)
+      : deadline(all), client_(client), cancel_(cancel) {}
+
+  // A wait for a peer during which the client is watched.
+  class guard {
+   public:
+    explicit guard(client_watch& on) : on_(on) { on_.begin(); }
+    ~guard() { on_.end(); }
+    guard(const guard&) = delete;
+    guard& operator=(const guard&) = delete;
+
+   private:
+    client_watch& on_;
+  };
+
+  bool client_left() const { return left_; }
+
+ private:
+  void begin();
+  void end();
+  void on_expired() override;
+
+  stream& client_;
+  asio::cancellation_signal* cancel_;
+  bool on_ = false;
+  bool left_ = false;
+};
+
+}  // namespace icapgate::proxy

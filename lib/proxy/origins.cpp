@@ -1,0 +1,125 @@
+#include "proxy/origins.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace icapgate::proxy {
+namespace {
+
+bool counts_against_origin(errc reason) {
+  switch (reason) {
+    case errc::origin_resolve_failed:
+    case errc::origin_connect_refused:
+    case errc::origin_connect_timeout:
+    case errc::origin_connect_failed:
+    case errc::origin_tls_failed:
+    case errc::origin_tls_certificate:
+    case errc::origin_write_timeout:
+    case errc::origin_head_timeout:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+origin_server::origin_server(asio::io_context& context, deadlines& all, block_pool& blocks,
+                             const config& settings, const url& address, worker_metrics& of_worker,
+                             origin_metrics& own)
+    : name(address.to_string()),
+      port(address.port),
+      client(context, all, blocks, settings, address, of_worker),
+      metrics(own) {}
+
+origin_use::origin_use(origin_server& server, bool trial) : server_(server), trial_(trial) {
+  ++server_.in_flight;
+  server_.metrics.requests.add();
+  server_.metrics.in_flight.add();
+}
+
+origin_use::~origin_use() {
+  if (trial_) server_.breaker.abandoned();
+  --server_.in_flight;
+  server_.metrics.in_flight.subtract();
+}
+
+void origin_use::report(errc reason) {
+  const bool before = server_.breaker.is_open();
+  if (counts_against_origin(reason)) {
+    server_.breaker.failed(clock::now());
+    server_.metrics.failures.add();
+  } else if (reason == errc::complete) {
+    server_.breaker.succeeded(clock::now());
+  } else {
+    return;
+  }
+  trial_ = false;
+  note_ejection(before);
+}
+
+void origin_use::note_ejection(bool before) {
+  const bool now = server_.breaker.is_open();
+  if (now == before) return;
+  if (now) {
+    server_.metrics.ejected.add();
+    log::warn("origin ", server_.name,
+              " fails: it is left alone for a while where there is another");
+  } else {
+    server_.metrics.ejected.subtract();
+    log::info("origin ", server_.name, " answers again");
+  }
+}
+
+origins::origins(asio::io_context& context, deadlines& all, block_pool& blocks,
+                 const config& settings, worker_metrics& metrics)
+    : routes_(settings.routes) {
+  const auto distinct = distinct_origins(routes_);
+  for (std::size_t i = 0; i < distinct.size(); ++i)
+    all_.push_back(std::make_unique<origin_server>(context, all, blocks, settings, distinct[i],
+                                                   metrics, metrics.origins.at(i)));
+  for (const auto& r : routes_) {
+    auto& servers = by_route_.emplace_back();
+    for (const auto& one : all_)
+      if (std::ranges::count(r.origins, one->name, &url::to_string) > 0)
+        servers.push_back(one.get());
+  }
+}
+
+std::unique_ptr<origin_use> origins::choose(const route& of,
+                                            std::span<origin_server* const> tried) {
+  const auto& servers = servers_of(of);
+  const auto now = clock::now();
+  origin_server* best = nullptr;
+  const auto rank = [&](const origin_server& one) {
+    return std::tuple(!one.breaker.would_admit(now), one.in_flight);
+  };
+  if (tried.empty()) ++turn_;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    auto* one = servers[(i + turn_) % servers.size()];
+    if (std::ranges::find(tried, one) != tried.end()) continue;
+    if (!best || rank(*one) < rank(*best)) best = one;
+  }
+  if (!best) return nullptr;
+  const bool was_open = best->breaker.is_open();
+  const bool trial = best->breaker.admit(now) && was_open;
+  return std::make_unique<origin_use>(*best, trial);
+}
+
+const std::string& origins::authority(const route& of) const {
+  return servers_of(of).front()->client.authority();
+}
+
+const std::vector<origin_server*>& origins::servers_of(const route& of) const {
+  return by_route_.at(static_cast<std::size_t>(&of - routes_.data()));
+}
+
+void origins::reap() {
+  for (auto& one : all_) one->client.reap();
+}
+
+void origins::clear() {
+  for (auto& one : all_) one->client.clear();
+}
+
+}  // namespace icapgate::proxy

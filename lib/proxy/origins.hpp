@@ -1,0 +1,75 @@
+// The origins of all routes as one worker sees them, and which of them a request is sent to.
+#pragma once
+
+#include "base/route.hpp"
+#include "icap/breaker.hpp"
+#include "proxy/origin_client.hpp"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace icapgate::proxy {
+
+// An origin, how much it has to do, and whether it is left alone since it could not be connected to
+// or did not answer. Worker thread only.
+struct origin_server {
+  origin_server(asio::io_context& context, deadlines& all, block_pool& blocks,
+                const config& settings, const url& address, worker_metrics& metrics,
+                origin_metrics& own);
+
+  const std::string name;  // its URL
+  const std::uint16_t port;
+  origin_client client;
+  icap::breaker breaker;
+  std::size_t in_flight = 0;
+  origin_metrics& metrics;
+};
+
+// One transaction's use of an origin, which counts as in flight until it is gone.
+class origin_use {
+ public:
+  // `trial`: what becomes of it decides whether others may go there, too.
+  origin_use(origin_server& server, bool trial);
+  ~origin_use();
+  origin_use(const origin_use&) = delete;
+  origin_use& operator=(const origin_use&) = delete;
+
+  origin_server& server() const { return server_; }
+  // How the fetch of the response's head ended. Only trouble with connecting and timeouts count
+  // against an origin: what it answers, or that it closes, may be meant for this request alone.
+  void report(errc reason);
+
+ private:
+  void note_ejection(bool before);
+
+  origin_server& server_;
+  bool trial_;
+};
+
+// Worker thread only. Each origin once, however many routes name it.
+class origins {
+ public:
+  origins(asio::io_context& context, deadlines& all, block_pool& blocks, const config& settings,
+          worker_metrics& metrics);
+
+  // Of the route's origins that are not among `tried`: the one with the fewest transactions in
+  // flight, in turn where there are several; one that is left alone only where all are. nullptr:
+  // all were tried.
+  std::unique_ptr<origin_use> choose(const route& of, std::span<origin_server* const> tried);
+  // For a request that doesn't name a host; valid as long as this.
+  const std::string& authority(const route& of) const;
+  void reap();
+  void clear();
+
+ private:
+  const std::vector<origin_server*>& servers_of(const route& of) const;
+
+  const std::vector<route>& routes_;
+  std::vector<std::unique_ptr<origin_server>> all_;
+  std::vector<std::vector<origin_server*>> by_route_;
+  std::size_t turn_ = 0;
+};
+
+}  // namespace icapgate::proxy

@@ -1,0 +1,237 @@
+#include "http/route.hpp"
+
+#include "base/config.hpp"
+#include "catch.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+using namespace icapgate;
+
+namespace {
+
+const std::string scanner = "[scanner.av]\nservers = ['icap://av/x']\n";
+
+settings load(const std::string& text, settings_sources from = {}) {
+  const auto file = std::filesystem::temp_directory_path() /
+                    ("icapgate-route-test-" + std::to_string(::getpid()));
+  std::ofstream(file) << text << scanner;
+  from.flags.push_back({"--config", {file.string()}});
+  auto loaded = load_settings(from);
+  std::filesystem::remove(file);
+  for (auto* texts : {&loaded.problems, &loaded.warnings})
+    for (auto& one : *texts)
+      if (one.starts_with(file.string())) one.replace(0, file.string().size(), "f");
+  return loaded;
+}
+
+std::vector<route> routes(const std::string& text) {
+  const auto loaded = load(text);
+  for (const auto& one : loaded.problems) UNSCOPED_INFO(one);
+  REQUIRE(loaded.problems.empty());
+  return loaded.values.routes;
+}
+
+std::string problem(const std::string& text) {
+  const auto found = load(text).problems;
+  INFO(text);
+  REQUIRE(found.size() == 1);
+  return found.front();
+}
+
+std::string taken(const std::vector<route>& all, std::string_view host, std::string_view path) {
+  http::request_head request;
+  request.host = host;
+  request.origin_form = path;
+  const auto* found = http::choose_route(all, request);
+  return found ? found->name : "none";
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+const std::string shops = R"(
+[[route]]
+name = "shop"
+host = ["shop.example.com", "Store.Example.com."]
+origin = "http://shop"
+[[route]]
+name = "pay"
+host = "shop.example.com"
+path = "/pay/"
+origin = "http://pay"
+[[route]]
+name = "receipts"
+host = "shop.example.com"
+path = "/pay/receipts"
+origin = "http://receipts"
+[[route]]
+name = "any"
+host = "*.example.com"
+origin = "http://any"
+[[route]]
+name = "api"
+path = "/api"
+origin = "http://api"
+)";
+
+}  // namespace
+
+TEST_CASE("route: a host is compared in any case, without port and root dot") {
+  const auto all = routes(shops);
+  CHECK(taken(all, "shop.example.com", "/") == "shop");
+  CHECK(taken(all, "SHOP.Example.com:8080", "/") == "shop");
+  CHECK(taken(all, "store.example.com.", "/") == "shop");
+  CHECK(taken(all, "shop.example.com.evil", "/") == "none");
+  CHECK(taken(all, "shop.example.com:80x", "/") == "none");
+  CHECK(taken(all, "", "/") == "none");
+  CHECK(taken(all, "", "/api") == "api");
+}
+
+TEST_CASE("route: a name beats a pattern, a longer pattern a shorter one, any host comes last") {
+  const auto all = routes(
+      "[[route]]\nname='default'\norigin='http://a'\n"
+      "[[route]]\nname='com'\nhost='*.com'\norigin='http://a'\n"
+      "[[route]]\nname='example'\nhost='*.example.com'\norigin='http://a'\n"
+      "[[route]]\nname='exact'\nhost='a.example.com'\norigin='http://a'\n"
+      "[[route]]\nname='path'\npath='/x'\norigin='http://a'\n");
+  CHECK(taken(all, "a.example.com", "/") == "exact");
+  CHECK(taken(all, "b.example.com", "/") == "example");
+  CHECK(taken(all, "example.com", "/") == "com");
+  CHECK(taken(all, "b.example.com", "/x") == "example");
+  CHECK(taken(all, "other", "/x") == "path");
+  CHECK(taken(all, "other", "/") == "default");
+  CHECK(taken(all, "a b", "/") == "default");
+}
+
+TEST_CASE("route: the longest path wins, by whole segments") {
+  const auto all = routes(shops);
+  CHECK(taken(all, "shop.example.com", "/pay") == "pay");
+  CHECK(taken(all, "shop.example.com", "/pay/") == "pay");
+  CHECK(taken(all, "shop.example.com", "/pay/x?y=/../z") == "pay");
+  CHECK(taken(all, "shop.example.com", "/payment") == "shop");
+  CHECK(taken(all, "shop.example.com", "/PAY") == "shop");
+  CHECK(taken(all, "shop.example.com", "/pay/receipts/1") == "receipts");
+  CHECK(taken(all, "shop.example.com", "*") == "shop");
+  CHECK(taken(all, "store.example.com", "/pay") == "shop");
+}
+
+TEST_CASE("route: a path is compared as everybody reads it, however it is written") {
+  const auto all = routes(shops);
+  for (auto path : {"/%70ay", "/p%61y/x", "/pay;a=b/x", "/pay/%C3%A9", "/pay/100%25", "/pay/a.b"})
+    CHECK(taken(all, "shop.example.com", path) == "pay");
+}
+
+TEST_CASE("route: a path that can be read in two ways goes to the host's route without a path") {
+  const auto all = routes(shops);
+  for (auto path : {"/pay/../x", "/pay/%2e%2e/x", "/pay/.%2E/x", "/pay%2fx", "/pay\\x", "/pay/%5cx",
+                    "//pay", "/pay//x", "/pay/%00", "/pay/%252e%252e/x", "/pay/..;a/x", "/pay/%",
+                    "/pay/%zz", "/pay/./x", "/pay/%c0%ae/x", "/pay/;/x", "/pay/.. /x"}) {
+    CAPTURE(path);
+    CHECK(taken(all, "shop.example.com", path) == "shop");
+    CHECK(taken(all, "other", path) == "none");
+  }
+}
+
+TEST_CASE("route: one without host and path takes all that is left") {
+  const auto all = routes(shops + "[[route]]\npath = '/'\norigin = ['http://a', 'http://b:81']\n");
+  CHECK(all.back().name == "default");
+  CHECK(all.back().origins.size() == 2);
+  CHECK(taken(all, "other", "/") == "default");
+  CHECK(taken(all, "other", "//") == "default");
+}
+
+TEST_CASE("route: flags and the environment name the origins of the default route") {
+  const settings_sources by_flag{.flags = {{"--origin", {"http://flag"}}}, .environment = {}};
+  const auto of = [](const settings& loaded) {
+    REQUIRE(loaded.problems.empty());
+    std::string text;
+    for (const auto& r : loaded.values.routes) text += r.name + '=' + r.origins[0].host + ' ';
+    return text;
+  };
+  CHECK(of(load("", by_flag)) == "default=flag ");
+  CHECK(of(load("[[route]]\norigin = 'http://file'\n", by_flag)) == "default=flag ");
+  CHECK(of(load("[[route]]\nname = 'a'\n", by_flag)) == "a=flag ");
+  CHECK(of(load("[[route]]\nhost = 'b'\norigin = 'http://b'\n", by_flag)) == "b=b default=flag ");
+  CHECK(of(load("[[route]]\nhost = 'b'\norigin = 'http://b'\n")) == "b=b ");
+  const auto two =
+      load("", {.flags = {}, .environment = {{"ICAPGATE_ORIGIN", "http://a,http://b"}}});
+  CHECK(two.values.routes.at(0).origins.size() == 2);
+}
+
+TEST_CASE("route: the policy is the base, changed by the route, changed by the rule") {
+  const auto all = routes(R"(
+[policy]
+range = "reject"
+max_ratio = 7
+[[policy.rule]]
+reason = "r"
+path = "/big"
+max_ratio = 9
+[[route]]
+name = "a"
+origin = "http://a"
+[[route]]
+name = "b"
+host = "b"
+origin = "http://b"
+policy = { mode = "monitor", max_ratio = 8, upgrade = true, trickle = { delay = "1s" } }
+)");
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].base.mode == scan_mode::enforce);
+  CHECK(all[0].base.max_ratio == 7);
+  CHECK(all[0].rules.at(0).effects.max_ratio == 9);
+  CHECK(all[0].rules.at(0).effects.mode == scan_mode::enforce);
+  CHECK(all[1].base.mode == scan_mode::monitor);
+  CHECK(all[1].base.max_ratio == 8);
+  CHECK(all[1].base.range == range_mode::reject);
+  CHECK(all[1].base.upgrade);
+  CHECK(all[1].base.trickle_delay == std::chrono::seconds(1));
+  CHECK(all[1].rules.at(0).effects.mode == scan_mode::monitor);
+  CHECK(all[1].rules.at(0).effects.max_ratio == 9);
+  CHECK(all[1].rules.at(0).paths == std::vector<std::string>{"/big"});
+}
+
+TEST_CASE("route: problems name line and column") {
+  CHECK(problem("[[route]]\nhost = 'b'\n") == "f:1:1: [[route]]: has no origin");
+  CHECK(contains(problem("[[route]]\norigin = 'http://a'\nhots = 'b'\n"),
+                 "f:3:1: unknown key \"hots\" in [[route]]; did you mean \"host\"?"));
+  CHECK(contains(problem("[[route]]\norigin = 'http://a'\n[[route]]\norigin = 'http://b'\n"),
+                 "f:3:1: [[route]]: has a host and path that a [[route]] above it has"));
+  CHECK(contains(problem("[[route]]\nhost = ['a', 'b']\norigin = 'http://a'\n"
+                         "[[route]]\nhost = 'B.'\norigin = 'http://b'\n"),
+                 "f:4:1: [[route]]: has a host and path"));
+  CHECK(contains(problem("[[route]]\norigin = 'http://a'\npolicy.mode = 'x'\n"),
+                 "f:3:15: route.policy.mode: \"x\" is none of"));
+  CHECK(contains(problem("[[route]]\norigin = 'http://a'\npolicy.avoid_port = 1\n"),
+                 "unknown key \"avoid_port\""));
+  CHECK(contains(problem("[[route]]\norigin = ['http://a', 'ftp://b']\n"), "f:2:10: route.origin"));
+  CHECK(contains(problem("[[route]]\norigin = []\n"), "is an empty list"));
+  CHECK(contains(problem("[[route]]\norigin = 'http://a'\nhost = 'a:80'\n"), "without a port"));
+  for (const std::string bad : {"a", "/a*", "/a/../b", "/%61", "/a?b", "//", "/a;b"})
+    CHECK(contains(problem("[[route]]\norigin = 'http://a'\npath = '" + bad + "'\n"),
+                   "f:3:8: route.path: "));
+  CHECK(contains(load("[route]\norigin = 'http://a'\n").problems.at(0), "two brackets: [[route]]"));
+}
+
+TEST_CASE("route: a stricter path over an origin of a laxer route gets a warning") {
+  const auto warnings = [](const std::string& path_origin, const std::string& mode) {
+    return load(
+               "[[route]]\norigin = 'http://a'\npolicy.mode = 'off'\n[[route]]\npath = '/up'\n"
+               "origin = '" +
+               path_origin + "'\npolicy.mode = '" + mode + "'\n")
+        .warnings.size();
+  };
+  CHECK(warnings("http://a", "enforce") == 1);
+  CHECK(warnings("http://b", "enforce") == 0);
+  CHECK(warnings("http://a", "off") == 0);
+  const auto by_flag = load(
+      "policy.mode = 'monitor'\n[[route]]\npath = '/up'\norigin = 'http://a'\n"
+      "policy.mode = 'enforce'\n",
+      {.flags = {{"--origin", {"http://a"}}}, .environment = {}});
+  REQUIRE(by_flag.warnings.size() == 1);
+  CHECK(contains(by_flag.warnings[0], "f:2:1: [[route]]: is stricter than the route \"default\""));
+}
