@@ -196,7 +196,7 @@ TEST_CASE("limits: with the descriptors used up it waits, serves who is there, a
   const auto script = folder.path() / "few";
   const char* other = std::getenv("ICAPGATE_BINARY");
   const std::string program = other != nullptr ? other : ICAPGATE_BINARY;
-  write_file(script, "#!/bin/sh\nulimit -n 64\nexec " + program + " \"$@\"\n");
+  write_file(script, "#!/bin/sh\nulimit -n 64\nexec '" + program + "' \"$@\"\n");
   std::filesystem::permissions(script, std::filesystem::perms::owner_all);
   ::setenv("ICAPGATE_BINARY", script.c_str(), 1);
   stage on;
