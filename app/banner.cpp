@@ -73,10 +73,12 @@ std::string compiler() {
 
 }  // namespace
 
-std::string banner(const config& settings, const endpoint& listen) {
-  return named() + " protects " + origin_names(settings) + " on " + listen.to_string() +
-         "\nscanned by " + scanner_names(settings) + exceptions(settings) + "\ntry: curl -v " +
-         address_for_curl(listen) + "/\n";
+std::string banner(const config& settings, const std::vector<endpoint>& listen) {
+  std::string addresses;
+  for (const auto& one : listen) (addresses += addresses.empty() ? "" : ", ") += one.to_string();
+  return named() + " protects " + origin_names(settings) + " on " + addresses + "\nscanned by " +
+         scanner_names(settings) + exceptions(settings) + "\ntry: curl -v " +
+         address_for_curl(listen.front()) + "/\n";
 }
 
 std::string version_text() {

@@ -4,11 +4,12 @@
 #include "base/config.hpp"
 
 #include <string>
+#include <vector>
 
 namespace icapgate {
 
-// What is protected, by which scanner, and one command to try. `listen` has the real port.
-std::string banner(const config& settings, const endpoint& listen);
+// What is protected, by which scanner, and one command to try. `listen`: each with its real port.
+std::string banner(const config& settings, const std::vector<endpoint>& listen);
 
 std::string version_text();
 

@@ -58,7 +58,7 @@ std::string padded(std::string_view text, std::size_t width) {
 
 config settings_for(std::uint16_t origin_port, std::uint16_t scanner_port) {
   config settings;
-  settings.listen = {"127.0.0.1", 0};
+  settings.listeners.front().address = {"127.0.0.1", 0};
   auto& route = settings.routes.emplace_back();
   route.name = "demo";
   route.origins = {{"http", "127.0.0.1", origin_port, "", ""}};
@@ -83,7 +83,7 @@ class gateway {
     thread_.join();
   }
 
-  std::uint16_t port() const { return server_.listen_address().port; }
+  std::uint16_t port() const { return server_.listen_addresses().front().port; }
 
  private:
   const config settings_;
@@ -191,10 +191,10 @@ int run_once() {
 // On the well-known port, or on any free one where that is taken.
 std::unique_ptr<proxy::server> open_gateway(config settings, access_log& log) {
   try {
-    settings.listen.port = preferred_port;
+    settings.listeners.front().address.port = preferred_port;
     return std::make_unique<proxy::server>(settings, log);
   } catch (const std::system_error&) {
-    settings.listen.port = 0;
+    settings.listeners.front().address.port = 0;
     return std::make_unique<proxy::server>(settings, log);
   }
 }
@@ -230,8 +230,8 @@ int run_until_stopped() {
   const auto local = [](std::string_view scheme, std::uint16_t port) {
     return std::string(scheme) + "://127.0.0.1:" + std::to_string(port);
   };
-  print(welcome(local("http", server->listen_address().port), local("http", origin.port()),
-                local("icap", scanner.port()) + "/scan"));
+  print(welcome(local("http", server->listen_addresses().front().port),
+                local("http", origin.port()), local("icap", scanner.port()) + "/scan"));
   const int status = server->run();
   log.flush();
   print("\nThe demo is over.\n");

@@ -9,7 +9,6 @@
 #include "doctor/doctor.hpp"
 #include "embedded/scanner.hpp"
 #include "icap/profile.hpp"
-#include "log_rotation.hpp"
 #include "proxy/server.hpp"
 #include "proxy/tls.hpp"
 #include "proxy/tls_server.hpp"
@@ -52,13 +51,6 @@ std::vector<std::pair<std::string, std::string>> environment() {
   return out;
 }
 
-// The embedded scanner is spoken to by ICAP like any other.
-void add_embedded_scanner(config& settings, std::optional<embedded::scanner>& scanner) {
-  if (!settings.embedded_scanner) return;
-  scanner.emplace(settings.embedded_sha256);
-  settings.scanners.push_back({"icap", "127.0.0.1", scanner->port(), "/avscan"});
-}
-
 // sysexits: 69 an address is taken or not ours, 71 anything else that the system refuses.
 int exit_status_for(const std::error_code& failure) {
   const bool address = failure == std::errc::address_in_use ||
@@ -67,14 +59,52 @@ int exit_status_for(const std::error_code& failure) {
   return address ? EX_UNAVAILABLE : EX_OSERR;
 }
 
-int run(config settings, access_log& access) {
-  const log_rotation rotation(access);
+// What serve() works with: the settings of all sources, complete, and checked as far as that is
+// possible without running.
+settings read_settings(const command_line& line);
+
+// The settings of one process, from its start to its end.
+class running_settings {
+ public:
+  running_settings(const command_line& line, settings first) : line_(line), now_(std::move(first)) {
+    if (now_.values.embedded_scanner) scanner_.emplace(now_.values.embedded_sha256);
+  }
+
+  // The embedded scanner is spoken to by ICAP like any other.
+  config complete() const {
+    config values = now_.values;
+    if (scanner_) values.scanners.push_back({"icap", "127.0.0.1", scanner_->port(), "/avscan"});
+    return values;
+  }
+
+  // All or nothing, with the reasons in the log.
+  std::optional<config> read_again() {
+    settings next = read_settings(line_);
+    const auto& before = now_.values;
+    if (next.values.embedded_scanner != before.embedded_scanner ||
+        next.values.embedded_sha256 != before.embedded_sha256)
+      next.problems.emplace_back("the embedded scanner can't be changed without a restart");
+    for (const auto& text : next.problems) log::error("reload: ", text);
+    if (!next.problems.empty()) return std::nullopt;
+    for (const auto& text : next.warnings) log::warn("reload: ", text);
+    for (const auto& text : differences(now_, next)) log::info("reload: ", text);
+    log::set_level(next.values.log_level);
+    now_ = std::move(next);
+    return complete();
+  }
+
+ private:
+  const command_line& line_;
+  settings now_;
+  std::optional<embedded::scanner> scanner_;
+};
+
+int run(const command_line& line, settings all, access_log& access) {
   try {
-    std::optional<embedded::scanner> scanner;
-    const config as_given = settings;
-    add_embedded_scanner(settings, scanner);
-    proxy::server server(settings, access);
-    std::fputs(banner(as_given, server.listen_address()).c_str(), stderr);
+    const config as_given = all.values;
+    running_settings current(line, std::move(all));
+    proxy::server server(current.complete(), access, [&] { return current.read_again(); });
+    std::fputs(banner(as_given, server.listen_addresses()).c_str(), stderr);
     return server.run();
   } catch (const std::system_error& e) {
     log::error("cannot start: ", std::string_view(e.what()));
@@ -112,27 +142,32 @@ void check_tls(const config& values, std::vector<std::string>& problems) {
   for (const auto& origin : values.origins) check(origin);
   for (const auto& route : values.routes)
     for (const auto& origin : route.origins) check(origin);
-  if (values.listener.tls.wanted() && !proxy::tls_server::make(values.listener.tls, why))
-    problems.push_back("TLS for clients: " + why);
+  for (const auto& l : values.listeners)
+    if (l.tls.wanted() && !proxy::tls_server::make(l.tls, why))
+      problems.push_back("TLS for clients of " + l.name + ": " + why);
 }
 
-int serve(const command_line& line) {
+settings read_settings(const command_line& line) {
   settings all = load_settings({line.flags, environment()});
   all.problems.insert(all.problems.begin(), line.problems.begin(), line.problems.end());
   if (all.problems.empty()) complete_scanners(all.values, all.problems);
   if (all.problems.empty()) check_secrets(all.values, all.problems);
   if (all.problems.empty()) check_tls(all.values, all.problems);
+  return all;
+}
+
+int serve(const command_line& line) {
+  settings all = read_settings(line);
   if (!all.problems.empty()) return refuse(all.problems);
   log::set_up(all.values.log_level);
   for (const auto& text : all.warnings) log::warn(text);
-  log_rotation::block_signal();
   std::optional<access_log> access;
   try {
     access.emplace(all.values.access_log);
   } catch (const std::system_error& e) {
     return refuse({e.what()});
   }
-  return run(std::move(all.values), *access);
+  return run(line, std::move(all), *access);
 }
 
 // With what a gateway would be given here: the environment, and the file that --config names.

@@ -69,6 +69,13 @@ bool share_an_origin(const route& a, const route& b) {
   });
 }
 
+bool is_label(std::string_view name) {
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
 bool is_config_row(const option& row) {
   return row.flag == "--config";
 }
@@ -84,6 +91,10 @@ class loader {
     read_environment(environment);
     read_flags(flags);
     read_file(environment, flags, file);
+    note_tables(file.listeners, [](const raw_table& t, auto) { return "listen." + t.name; });
+    note_tables(file.rules, [](auto&, auto i) { return "policy.rule[" + std::to_string(i) + ']'; });
+    note_tables(file.routes, [](auto&, auto i) { return "route[" + std::to_string(i) + ']'; });
+    add_listeners(file.listeners);
     for (const auto* level : {&file.once, &environment, &flags})
       for (const auto& s : *level) apply(s);
     if (out_.values.debug_fallback) out_.values.scan_policy.on_error = remedy::pass;
@@ -183,7 +194,48 @@ class loader {
     file_failed_ = !text || !read_settings_text(*text, out_.file, file, out_.problems);
   }
 
+  template <class Name>
+  void note_tables(const std::vector<raw_table>& tables, Name name) {
+    for (std::size_t i = 0; i < tables.size(); ++i)
+      for (const auto& s : tables[i].settings) note(s, name(tables[i], i));
+  }
+
+  // Below `table` the key's own name counts; without one its path.
+  void note(const raw_setting& setting, const std::string& table) {
+    std::string key(setting.row->key.empty() ? setting.row->flag : setting.row->key);
+    const auto own = key.find(table.starts_with("listen.") ? ".*." : "[].");
+    if (!table.empty() && own != key.npos) key = table + key.substr(own + 2);
+    auto& text = out_.given[key];
+    text.clear();
+    for (const auto& value : setting.values) text += (text.empty() ? "" : ", ") + in_quotes(value);
+  }
+
+  void add_listeners(const std::vector<raw_table>& tables) {
+    if (tables.empty()) return;
+    auto& all = out_.values.listeners;
+    all.clear();
+    for (const auto& table : tables) {
+      listener made;
+      made.name = table.name;
+      listener_places_[{made.name, nullptr}] = table.place;
+      for (const auto& s : table.settings) {
+        for (const auto& what : store(*s.row, s.values, made)) refuse(*s.row, s.place, what);
+        listener_places_[{made.name, s.row}] = s.place;
+      }
+      if (!is_label(made.name)) complain(table.place, "has a name with other than a-z A-Z 0-9 - _");
+      all.push_back(std::move(made));
+    }
+  }
+
+  // Flags and the environment don't say which of several listeners they mean.
   void apply(const raw_setting& setting) {
+    auto& listeners = out_.values.listeners;
+    if (setting.row->sets_listener() && listeners.size() > 1)
+      return refuse(*setting.row, setting.place,
+                    "does not tell which of the file's listeners it is for; set it in the file");
+    if (setting.row->sets_listener())
+      listener_places_[{listeners.front().name, setting.row}] = setting.place;
+    note(setting, {});
     const auto problems = store(*setting.row, setting.values, out_.values);
     for (const auto& what : problems) refuse(*setting.row, setting.place, what);
     places_[setting.row] = setting.place;
@@ -306,12 +358,24 @@ class loader {
     return texts.empty() || texts.front().empty();
   }
 
+  // Likewise, of one listener.
+  std::string place_of(std::string_view key, const listener& of) const {
+    const auto row = std::ranges::find(options(), key, &option::key);
+    const auto found = listener_places_.find({of.name, &*row});
+    if (found != listener_places_.end()) return found->second;
+    const auto table = listener_places_.find({of.name, nullptr});
+    return table == listener_places_.end() ? "listen." + of.name : table->second;
+  }
+
   void validate() {
     check_spool_dir();
     check_spool_room();
     check_hashes();
-    check_proxy_protocol();
-    check_listen_tls();
+    check_addresses();
+    for (const auto& l : out_.values.listeners) {
+      check_proxy_protocol(l);
+      check_listen_tls(l);
+    }
     read_block_template();
   }
 
@@ -357,23 +421,35 @@ class loader {
                "only the scanner \"embedded:\" uses this list, and it is not among the scanners");
   }
 
+  // Port 0 is another one each time.
+  void check_addresses() {
+    const auto& all = out_.values.listeners;
+    for (auto one = all.begin(); one != all.end(); ++one) {
+      const auto text = one->address.to_string();
+      const auto same = [&](const listener& other) { return other.address.to_string() == text; };
+      const bool free = one->address.unix_socket.empty() && one->address.port == 0;
+      if (!free && std::any_of(all.begin(), one, same))
+        complain(place_of("listen.*.address", *one),
+                 in_quotes(text) + " is the address of another listener");
+    }
+  }
+
   // Nobody could send what is waited for.
-  void check_proxy_protocol() {
-    const auto& listener = out_.values.listener;
-    if (listener.proxy_protocol && listener.trusted_proxies.empty())
-      complain(place_of("listen.*.proxy_protocol"),
+  void check_proxy_protocol(const listener& of) {
+    if (of.proxy_protocol && of.trusted_proxies.empty())
+      complain(place_of("listen.*.proxy_protocol", of),
                "only trusted proxies may send it, and trusted_proxies names none");
   }
 
   // Files that nobody would look at, or that belong to nothing.
-  void check_listen_tls() {
-    const auto& tls = out_.values.listener.tls;
+  void check_listen_tls(const listener& of) {
+    const auto& tls = of.tls;
     if (!tls.keys.empty() && tls.keys.size() != tls.certificates.size())
-      complain(place_of("listen.*.tls.key"),
+      complain(place_of("listen.*.tls.key", of),
                "has to name one key for each certificate, in their order, or none where the keys "
                "stand in the certificates' files");
     if (!tls.wanted() && tls.client_ca != tls_settings::off)
-      complain(place_of("listen.*.tls.client_ca"),
+      complain(place_of("listen.*.tls.client_ca", of),
                "asks clients for certificates, and tls.certificate names none of our own");
   }
 
@@ -402,6 +478,8 @@ class loader {
   const settings_sources& from_;
   settings out_;
   std::map<const option*, std::string> places_;
+  // By name; without a row: of its table.
+  std::map<std::pair<std::string, const option*>, std::string> listener_places_;
   std::set<const option*> refused_;
   bool file_failed_ = false;
 };
@@ -410,6 +488,20 @@ class loader {
 
 settings load_settings(const settings_sources& from) {
   return loader(from).load();
+}
+
+std::vector<std::string> differences(const settings& before, const settings& now) {
+  std::vector<std::string> lines;
+  for (const auto& [key, value] : now.given) {
+    const auto was = before.given.find(key);
+    if (was == before.given.end())
+      lines.push_back(key + ": " + value + ", before: not set");
+    else if (was->second != value)
+      lines.push_back(key + ": " + value + ", before: " + was->second);
+  }
+  for (const auto& [key, value] : before.given)
+    if (!now.given.contains(key)) lines.push_back(key + ": not set, before: " + value);
+  return lines;
 }
 
 }  // namespace icapgate

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,6 +29,8 @@ struct tls_settings {
   std::string key = off;                // PEM file; "off": the key stands in the certificate's file
   std::string server_name = automatic;  // SNI, and what the certificate must hold; "auto": the host
   bool verify = true;
+
+  bool operator==(const tls_settings&) const = default;
 };
 
 // TLS towards clients, as server.
@@ -37,12 +40,15 @@ struct listen_tls_settings {
   std::string client_ca = tls_settings::off;  // PEM file: clients have to show a certificate of it
 
   bool wanted() const { return !certificates.empty(); }
+  bool operator==(const listen_tls_settings&) const = default;
 };
 
-// Beside the address of a listener.
-struct listen_settings {
+// Where clients connect, and what is believed of those who do.
+struct listener {
   static constexpr const char* forwarded = "forwarded";
 
+  std::string name = "main";
+  endpoint address{"0.0.0.0", 8080};
   std::vector<network> trusted_proxies;            // whose word on others counts; empty: nobody's
   std::string trusted_header = "x-forwarded-for";  // or "forwarded": which of both is believed
   bool proxy_protocol = false;      // trusted proxies begin each connection with a PROXY header
@@ -50,10 +56,40 @@ struct listen_settings {
   listen_tls_settings tls;
 };
 
+// Limits of connections to origins.
+struct origin_settings {
+  std::chrono::milliseconds connect{5'000};      // per address
+  std::chrono::milliseconds first_byte{60'000};  // request sent to response head
+  std::chrono::milliseconds progress{60'000};    // any other read or write
+  std::size_t idle_connections = 256;            // kept per worker
+  std::chrono::milliseconds idle{30'000};        // a pooled connection's age without use
+
+  bool operator==(const origin_settings&) const = default;
+};
+
+// Limits of connections to scanners, and of exchanges with them.
+struct icap_settings {
+  std::chrono::milliseconds connect{2'000};
+  std::chrono::milliseconds progress{30'000};        // no byte accepted or received
+  std::chrono::milliseconds verdict{60'000};         // last body byte to the answer's first byte
+  std::chrono::milliseconds verdict_per_mib{1'000};  // added to that for each MiB of the body
+  std::chrono::milliseconds total{600'000};          // one whole exchange
+  std::chrono::milliseconds idle{50'000};            // a pooled connection's age without use
+  std::size_t connections = 100;                     // to all scanners, for the whole process
+  std::size_t warm_connections = 0;                  // of those, opened before they are needed
+  std::chrono::milliseconds acquire{5'000};          // waiting for one of them
+  std::chrono::milliseconds options_ttl{60'000};     // where a scanner names none
+  std::chrono::milliseconds options_ttl_min{10'000};
+  std::chrono::milliseconds options_ttl_max{3'600'000};
+  std::size_t max_preview = 65536;  // bytes; the lower of this and the scanner's wish
+  std::chrono::milliseconds canary_interval{300'000};  // 0: at start and at changes only
+
+  bool operator==(const icap_settings&) const = default;
+};
+
 struct config {
-  endpoint listen{"0.0.0.0", 8080};
-  listen_settings listener;
-  std::optional<endpoint> admin;  // none: no admin listener
+  std::vector<listener> listeners{listener{}};  // at least one; names and addresses differ
+  std::optional<endpoint> admin;                // none: no admin listener
   // http://, https:// or http+unix:, no path: those of the default route, if there is one.
   std::vector<url> origins;
   std::vector<route> routes;          // complete, in the file's order
@@ -80,29 +116,8 @@ struct config {
     std::size_t max_connections = 0;             // in the whole process; 0: no limit
     std::size_t max_per_address = 0;             // likewise
   } client;
-  struct {
-    std::chrono::milliseconds connect{5'000};      // per address
-    std::chrono::milliseconds first_byte{60'000};  // request sent to response head
-    std::chrono::milliseconds progress{60'000};    // any other read or write
-    std::size_t idle_connections = 256;            // kept per worker
-    std::chrono::milliseconds idle{30'000};        // a pooled connection's age without use
-  } origin_limits;
-  struct {
-    std::chrono::milliseconds connect{2'000};
-    std::chrono::milliseconds progress{30'000};        // no byte accepted or received
-    std::chrono::milliseconds verdict{60'000};         // last body byte to the answer's first byte
-    std::chrono::milliseconds verdict_per_mib{1'000};  // added to that for each MiB of the body
-    std::chrono::milliseconds total{600'000};          // one whole exchange
-    std::chrono::milliseconds idle{50'000};            // a pooled connection's age without use
-    std::size_t connections = 100;                     // to all scanners, for the whole process
-    std::size_t warm_connections = 0;                  // of those, opened before they are needed
-    std::chrono::milliseconds acquire{5'000};          // waiting for one of them
-    std::chrono::milliseconds options_ttl{60'000};     // where a scanner names none
-    std::chrono::milliseconds options_ttl_min{10'000};
-    std::chrono::milliseconds options_ttl_max{3'600'000};
-    std::size_t max_preview = 65536;  // bytes; the lower of this and the scanner's wish
-    std::chrono::milliseconds canary_interval{300'000};  // 0: at start and at changes only
-  } icap_limits;
+  origin_settings origin_limits;
+  icap_settings icap_limits;
   std::string canary = "warn";            // off warn enforce: scanners are sent EICAR now and then
   std::string vendor = "generic";         // a row of icap/profile
   std::vector<std::string> scanner_told;  // client_ip server_ip user: told unasked, too
@@ -131,6 +146,7 @@ struct config {
   std::size_t max_request_line = 16384;  // bytes of its first line, from a client
   unsigned max_fields = 200;             // of one HTTP head
 
+  std::chrono::milliseconds drain_delay{0};          // after SIGTERM, before the drain
   std::chrono::milliseconds drain_timeout{300'000};  // running transfers after SIGTERM
 
   std::string access_log = "-";    // "-": standard output, "off", or a file
@@ -148,7 +164,9 @@ struct settings_sources {
 
 struct settings {
   config values;
-  std::string file;                   // empty: there was none
+  std::string file;  // empty: there was none
+  // What is not left at its default: key path and values as given, without passwords.
+  std::map<std::string, std::string> given;
   std::vector<std::string> problems;  // one line each, beginning with the place; empty: all is well
   std::vector<std::string> warnings;  // likewise: it may start, and probably isn't what was meant
 };
@@ -156,5 +174,8 @@ struct settings {
 // Merges and checks. Every problem is found in one run; with any problem `values` are not to be
 // used.
 settings load_settings(const settings_sources& from);
+
+// What is given otherwise now, a line each: `policy.mode: "enforce", before: "monitor"`.
+std::vector<std::string> differences(const settings& before, const settings& now);
 
 }  // namespace icapgate

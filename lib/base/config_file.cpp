@@ -91,8 +91,10 @@ class reader {
     for (const auto& [key, node] : table) {
       key_path here = path;
       here.emplace_back(key.str());
-      if (takes_free_name(path) && node.is_table() && !std::exchange(first, false))
-        complain(key.source(), "only one [" + joined(path) + ".NAME] is supported so far");
+      if (takes_free_name(path) && node.is_table() && joined(path) == "listen")
+        read_table(*node.as_table(), here, "[" + joined(here) + "]", found_.listeners);
+      else if (takes_free_name(path) && node.is_table() && !std::exchange(first, false))
+        complain(key.source(), "only one [" + joined(path) + ".NAME] is supported");
       else
         read(key, node, here, path);
     }
@@ -131,14 +133,19 @@ class reader {
 
   void read_tables(const toml::array& array, key_path here, std::vector<raw_table>& into) {
     here.emplace_back("[]");
-    for (const auto& table : array) {
-      auto& made = into.emplace_back();
-      made.place = place(table.source()) + ": [[" + joined(here) + "]]";
-      target_ = &made.settings;
-      const auto problems_before = problems_.size();
-      read(*table.as_table(), here);
-      made.whole = problems_.size() == problems_before;
-    }
+    for (const auto& table : array)
+      read_table(*table.as_table(), here, "[[" + joined(here) + "]]", into);
+  }
+
+  void read_table(const toml::table& table, const key_path& here, const std::string& called,
+                  std::vector<raw_table>& into) {
+    auto& made = into.emplace_back();
+    made.place = place(table.source()) + ": " + called;
+    made.name = here.back();
+    target_ = &made.settings;
+    const auto problems_before = problems_.size();
+    read(table, here);
+    made.whole = problems_.size() == problems_before;
     target_ = &found_.once;
   }
 

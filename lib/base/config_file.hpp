@@ -18,17 +18,19 @@ struct raw_setting {
   std::string place;  // "icapgate.toml:31:1: policy.avoid_port", "ICAPGATE_WORKERS", "--icap"
 };
 
-// One table of an array of tables: rows that may be set anew in each.
+// One table of several: rows that may be set anew in each.
 struct raw_table {
   std::string place;  // "icapgate.toml:12:1: [[policy.rule]]"
+  std::string name;   // of a listener
   std::vector<raw_setting> settings;
   bool whole = true;  // false: there were problems with some
 };
 
 struct raw_settings {
   std::vector<raw_setting> once;
-  std::vector<raw_table> rules;   // [[policy.rule]], in the file's order
-  std::vector<raw_table> routes;  // [[route]], likewise
+  std::vector<raw_table> listeners;  // [listen.NAME], by name
+  std::vector<raw_table> rules;      // [[policy.rule]], in the file's order
+  std::vector<raw_table> routes;     // [[route]], likewise
 };
 
 // Adds what `text` sets to `found` and what is wrong with it to `problems`. `name` begins every

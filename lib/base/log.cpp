@@ -62,6 +62,10 @@ void set_up(std::string_view least) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void set_level(std::string_view least) {
+  spdlog::default_logger_raw()->set_level(spdlog::level::from_str(std::string(least)));
+}
+
 bool enabled(level at) {
   return spdlog::default_logger_raw()->should_log(to_spdlog(at));
 }

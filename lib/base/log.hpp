@@ -22,6 +22,8 @@ enum class level : std::uint8_t { trace, debug, info, warn, error };
 
 // `least` is a row of --log-level; "off" silences everything. Call once, before the first thread.
 void set_up(std::string_view least);
+// From any thread, later.
+void set_level(std::string_view least);
 
 bool enabled(level at);
 void write(level at, std::string_view text);

@@ -116,11 +116,21 @@ MetricFamily refused_clients(const workers& all) {
   return f.take();
 }
 
-MetricFamily by_rule(const workers& all, const std::vector<rule>& rules) {
+// Over all workers, each of which may know other names.
+template <class T, class Registry, class Pick>
+std::map<std::string, double> totals(const workers& all, Registry registry, Pick pick) {
+  std::map<std::string, double> sums;
+  for (const auto& one : all)
+    registry(*one).each([&](const std::string& name, const T& value) {
+      sums[name] += static_cast<double>(pick(value).value());
+    });
+  return sums;
+}
+
+MetricFamily by_rule(const workers& all) {
   auto f = counter_family("rule_hits_total", "Responses that a rule decided over.");
-  std::map<std::string, double> hits;  // rules may share a reason
-  for (std::size_t i = 0; i < rules.size(); ++i)
-    hits[rules[i].reason] += total(all, [i](auto& w) -> auto& { return w.rule_hits[i]; });
+  const auto hits = totals<counter>(
+      all, [](auto& w) -> auto& { return w.rule_hits; }, [](auto& c) -> auto& { return c; });
   for (const auto& [reason, count] : hits) f.row(count, {{"rule", reason}});
   return f.take();
 }
@@ -169,13 +179,11 @@ void add_scanners(std::vector<MetricFamily>& families,
       [](auto& s) { return s.busy_answers; });
 }
 
-void add_origins(std::vector<MetricFamily>& families, const workers& all,
-                 const std::vector<url>& origins) {
+void add_origins(std::vector<MetricFamily>& families, const workers& all) {
   const auto add = [&](MetricType type, const char* name, const char* help, auto pick) {
     family f(type, name, help);
-    for (std::size_t i = 0; i < origins.size(); ++i)
-      f.row(total(all, [&](auto& w) -> auto& { return pick(w.origins[i]); }),
-            {{"origin", origins[i].to_string()}});
+    const auto sums = totals<origin_metrics>(all, [](auto& w) -> auto& { return w.origins; }, pick);
+    for (const auto& [origin, sum] : sums) f.row(sum, {{"origin", origin}});
     families.push_back(f.take());
   };
   add(MetricType::Counter, "origin_requests_total", "Requests that an origin was chosen for.",
@@ -208,6 +216,21 @@ void add_spool(std::vector<MetricFamily>& families, const spool_metrics& spool) 
           .take());
 }
 
+void add_reloads(std::vector<MetricFamily>& families, const reload_metrics& reloads) {
+  families.push_back(counter_family("reloads_total", "Times that the settings were read again.")
+                         .row(static_cast<double>(reloads.done), {{"result", "done"}})
+                         .row(static_cast<double>(reloads.refused), {{"result", "refused"}})
+                         .take());
+  families.push_back(family(MetricType::Gauge, "config_last_reload_successful",
+                            "0: the last try was refused, and older settings are in use.")
+                         .row(reloads.last_done ? 1 : 0)
+                         .take());
+  families.push_back(family(MetricType::Gauge, "config_last_reload_success_timestamp_seconds",
+                            "When the settings came into use.")
+                         .row(static_cast<double>(reloads.last))
+                         .take());
+}
+
 }  // namespace
 
 void histogram::observe(double seconds) {
@@ -228,7 +251,7 @@ std::string exposition(const metrics_snapshot& now) {
   families.push_back(by_code(all));
   families.push_back(scans(all));
   families.push_back(unscanned_total(all));
-  families.push_back(by_rule(all, now.rules));
+  families.push_back(by_rule(all));
   const auto add = [&](MetricType type, const char* name, const char* help, auto pick) {
     families.push_back(simple(type, all, name, help, pick));
   };
@@ -271,9 +294,10 @@ std::string exposition(const metrics_snapshot& now) {
       counter_family("access_log_lost_lines_total", "Access lines that could not be written.")
           .row(static_cast<double>(now.lost_lines))
           .take());
-  add_origins(families, all, now.origins);
+  add_origins(families, all);
   add_scanners(families, now.scanners);
   add_spool(families, now.spool);
+  add_reloads(families, now.reloads);
   return prometheus::TextSerializer{}.Serialize(families);
 }
 

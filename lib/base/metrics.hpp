@@ -4,14 +4,14 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/policy.hpp"
-#include "base/url.hpp"
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -45,6 +45,28 @@ class histogram {
   counter sum_microseconds;
 };
 
+// One T for each name, as long as the process runs: what a reload takes out of the settings keeps
+// its numbers. Any thread; what it gives away stays where it is.
+template <class T>
+class by_name {
+ public:
+  T& operator[](const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return values_[name];
+  }
+
+  // use(name, value) for each, by name.
+  template <class Use>
+  void each(Use use) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, value] : values_) use(name, value);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, T> values_;
+};
+
 // Why a connection was closed before anything of it was read.
 enum class refusal : std::uint8_t {
   max_connections,
@@ -60,9 +82,6 @@ struct origin_metrics {
 };
 
 struct alignas(64) worker_metrics {
-  explicit worker_metrics(std::size_t rules = 0, std::size_t of_origins = 0)
-      : rule_hits(rules), origins(of_origins) {}
-
   static constexpr std::size_t reasons = static_cast<std::size_t>(errc::gateway_internal) + 1;
 
   std::array<counter, reasons> transactions;  // by end reason
@@ -71,9 +90,9 @@ struct alignas(64) worker_metrics {
   counter scans_trickled;   // of the blocked ones: a shorter copy under an unchanged status
   counter scans_postponed;  // given up for a while, since the body came too slowly
   std::array<counter, static_cast<std::size_t>(unscanned::count_)> unscanned_by;
-  std::vector<counter> rule_hits;       // responses that a rule decided over, in its order
-  std::vector<origin_metrics> origins;  // as distinct_origins() orders them
-  counter late_aborts, leaked_bytes;    // after a part had dripped to the client
+  by_name<counter> rule_hits;         // responses that a rule decided over, by its reason
+  by_name<origin_metrics> origins;    // by URL
+  counter late_aborts, leaked_bytes;  // after a part had dripped to the client
   counter received_bytes, sent_bytes, scanned_bytes;
   std::array<counter, static_cast<std::size_t>(refusal::count_)> clients_refused;
   counter clients_accepted, clients_open, transactions_open;
@@ -103,13 +122,19 @@ struct spool_metrics {
   std::uint64_t waits = 0, refusals = 0;       // for want of room
 };
 
+// How often the settings were read again while the process ran.
+struct reload_metrics {
+  std::uint64_t done = 0, refused = 0;
+  std::int64_t last = 0;  // seconds since 1970, when settings came into use last
+  bool last_done = true;  // the last try succeeded
+};
+
 // All that is told; views of the caller's.
 struct metrics_snapshot {
   const std::vector<std::unique_ptr<worker_metrics>>& workers;
   const std::vector<scanner_metrics>& scanners;
-  const std::vector<rule>& rules;
-  const std::vector<url>& origins;  // as distinct_origins() orders them
   spool_metrics spool;
+  reload_metrics reloads;
   std::uint64_t lost_lines = 0;  // of the access log
 };
 

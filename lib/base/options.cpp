@@ -26,6 +26,7 @@ constexpr std::string_view scanner_vendors =
     "forcepoint broadcom-dlp trellix-ivx votiro glasswall finjan e2guardian icapeg";
 
 #define MEMBER(name) +[](config& c) -> decltype((c.name)) { return c.name; }
+#define LISTENER(name) +[](listener& l) -> decltype((l.name)) { return l.name; }
 #define POLICY(name) +[](policy& p) -> decltype((p.name)) { return p.name; }
 #define RULE(name) +[](rule& r) -> decltype((r.name)) { return r.name; }
 #define ROUTE(name) +[](route& r) -> decltype((r.name)) { return r.name; }
@@ -44,7 +45,7 @@ constexpr std::array table{
     option{.key = "listen.*.address", .flag = "--listen", .short_env = "LISTEN",
            .kind = option_kind::endpoint, .argument = "HOST:PORT", .initial = "0.0.0.0:8080",
            .help = "where clients connect; or unix:/path",
-           .target = MEMBER(listen)},
+           .target = LISTENER(address)},
     option{.key = "policy.avoid_port", .flag = "--avoid-port", .short_env = "AVOID_PORT",
            .kind = option_kind::port_list, .argument = "PORT",
            .help = "do not scan responses from this origin port",
@@ -102,31 +103,31 @@ constexpr std::array table{
     option{.key = "listen.*.trusted_proxies",
            .kind = option_kind::network_list, .argument = "NETWORK",
            .help = "believed: 10.0.0.0/8, ::1, unix",
-           .target = MEMBER(listener.trusted_proxies)},
+           .target = LISTENER(trusted_proxies)},
     option{.key = "listen.*.trusted_header",
            .kind = option_kind::choice, .argument = "NAME", .initial = "x-forwarded-for",
            .help = "or forwarded: which they set",
-           .target = MEMBER(listener.trusted_header), .choices = "x-forwarded-for forwarded"},
+           .target = LISTENER(trusted_header), .choices = "x-forwarded-for forwarded"},
     option{.key = "listen.*.proxy_protocol",
            .kind = option_kind::boolean, .initial = "false",
            .help = "they begin with a PROXY header",
-           .target = MEMBER(listener.proxy_protocol)},
+           .target = LISTENER(proxy_protocol)},
     option{.key = "listen.*.socket_mode",
            .kind = option_kind::choice, .argument = "MODE", .initial = "660",
            .help = "of a unix socket: 600, 660 or 666",
-           .target = MEMBER(listener.socket_mode), .choices = "600 660 666"},
+           .target = LISTENER(socket_mode), .choices = "600 660 666"},
     option{.key = "listen.*.tls.certificate",
            .kind = option_kind::file_list, .argument = "FILE",
            .help = "PEM; several: by SNI; none: no TLS",
-           .target = MEMBER(listener.tls.certificates)},
+           .target = LISTENER(tls.certificates)},
     option{.key = "listen.*.tls.key",
            .kind = option_kind::file_list, .argument = "FILE",
            .help = "one for each; none: in the same files",
-           .target = MEMBER(listener.tls.keys)},
+           .target = LISTENER(tls.keys)},
     option{.key = "listen.*.tls.client_ca",
            .kind = option_kind::path, .argument = "FILE", .initial = "off",
            .help = "clients must show a certificate of it",
-           .target = MEMBER(listener.tls.client_ca)},
+           .target = LISTENER(tls.client_ca)},
     option{.key = "origin.timeout.connect",
            .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
            .help = "connecting, per address",
@@ -379,6 +380,10 @@ constexpr std::array table{
            .kind = option_kind::integer, .argument = "N", .initial = "200",
            .help = "of one HTTP head; more: 431",
            .target = MEMBER(max_fields), .min = 1, .max = 10'000},
+    option{.key = "admin.drain_delay",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "0",
+           .help = "serve on, not ready; 0: drain at once",
+           .target = MEMBER(drain_delay), .max = hour},
     option{.key = "admin.drain_timeout",
            .kind = option_kind::duration, .argument = "TIME", .initial = "5m",
            .help = "transfers after SIGTERM; 0: no limit",
@@ -531,6 +536,10 @@ bool option::is_list() const {
 
 bool option::sets_policy() const {
   return std::visit([]<class M>(M) { return std::is_invocable_v<M, policy&>; }, target);
+}
+
+bool option::sets_listener() const {
+  return std::visit([]<class M>(M) { return std::is_invocable_v<M, listener&>; }, target);
 }
 
 std::string option::env_name() const {

@@ -1,6 +1,6 @@
 // Every setting of the program, each defined in one row: flag, environment variable, TOML key,
-// kind, range, default, help line, and the member of `config`, `policy`, `rule` or `route` that it
-// sets.
+// kind, range, default, help line, and the member of `config`, `listener`, `policy`, `rule` or
+// `route` that it sets.
 #pragma once
 
 #include "base/config.hpp"
@@ -44,10 +44,12 @@ enum class option_kind : std::uint8_t {
   media_type_list,
 };
 
-// Where a row's value lives: in `config`, in a policy (the base, a route's or a rule's), in a rule
-// or in a route.
+// Where a row's value lives: in `config`, in a listener, in a policy (the base, a route's or a
+// rule's), in a rule or in a route.
 template <class T>
 using member = T& (*)(config&);
+template <class T>
+using listener_member = T& (*)(listener&);
 template <class T>
 using policy_member = T& (*)(policy&);
 template <class T>
@@ -56,9 +58,10 @@ template <class T>
 using route_member = T& (*)(route&);
 
 using option_target = std::variant<
-    std::monostate, member<endpoint>, member<std::optional<endpoint>>, member<std::vector<url>>,
-    member<std::vector<std::uint16_t>>, member<std::vector<std::string>>,
-    member<std::vector<network>>, member<bool>, member<unsigned>, member<std::size_t>,
+    std::monostate, listener_member<endpoint>, listener_member<std::vector<network>>,
+    listener_member<std::vector<std::string>>, listener_member<std::string>, listener_member<bool>,
+    member<std::optional<endpoint>>, member<std::vector<url>>, member<std::vector<std::uint16_t>>,
+    member<std::vector<std::string>>, member<bool>, member<unsigned>, member<std::size_t>,
     member<std::chrono::milliseconds>, member<std::string>, policy_member<scan_mode>,
     policy_member<remedy>, policy_member<delivery_mode>, policy_member<range_mode>,
     policy_member<encoding_mode>, policy_member<page_source>, policy_member<bool>,
@@ -84,7 +87,8 @@ struct option {
   bool required = false;
 
   bool is_list() const;
-  bool sets_policy() const;  // a member of `policy`
+  bool sets_policy() const;    // a member of `policy`
+  bool sets_listener() const;  // a member of `listener`
   // ICAPGATE_LOG_LEVEL, ICAPGATE_SCANNER__TIMEOUT__CONNECT: free names are left out.
   std::string env_name() const;
 };
@@ -112,16 +116,19 @@ bool is_key_prefix(std::span<const std::string> path);
 
 std::vector<std::string> split_key(std::string_view key);
 
-// Sets the row's member from `values` (one text, or any number for a list). Each problem is one
+// Sets the row's member from `values` (one text, or any number for a list); a listener's in the
+// first one. Each problem is one
 // sentence that quotes the value; if there is any, the member is unchanged.
 std::vector<std::string> store(const option& row, std::span<const std::string> values,
                                config& into);
+std::vector<std::string> store(const option& row, std::span<const std::string> values,
+                               listener& into);
 std::vector<std::string> store(const option& row, std::span<const std::string> values, rule& into);
 // Takes the row of its origins, too.
 std::vector<std::string> store(const option& row, std::span<const std::string> values, route& into);
 
-// The row's value as the texts that store() would take; nothing for a row of a rule's or a
-// route's own.
+// The row's value as the texts that store() would take, a listener's of the first one; nothing for
+// a row of a rule's or a route's own.
 std::vector<std::string> show(const option& row, const config& from);
 
 // Splits at commas, removes blanks around each, drops empty ones.

@@ -382,7 +382,20 @@ problems store_in(const option& row, std::span<const std::string> values, Owner&
 std::vector<std::string> store(const option& row, std::span<const std::string> values,
                                config& into) {
   if (row.kind == option_kind::url_list) return store_scanners(row, values, into);
+  if (row.sets_listener()) return store(row, values, into.listeners.front());
   return store_in(row, values, into);
+}
+
+std::vector<std::string> store(const option& row, std::span<const std::string> values,
+                               listener& into) {
+  return std::visit(
+      [&]<class M>(M target) -> problems {
+        if constexpr (std::is_invocable_v<M, listener&>)
+          return store_at(row, values, target(into));
+        else
+          return {};
+      },
+      row.target);
 }
 
 std::vector<std::string> store(const option& row, std::span<const std::string> values, rule& into) {
@@ -405,6 +418,8 @@ std::vector<std::string> show(const option& row, const config& from) {
       [&]<class M>(M target) {
         if constexpr (std::is_invocable_v<M, config&>)
           show_into(out, row, target(settings));
+        else if constexpr (std::is_invocable_v<M, listener&>)
+          show_into(out, row, target(settings.listeners.front()));
         else if constexpr (std::is_invocable_v<M, policy&>)
           show_into(out, row, target(settings.scan_policy));
       },

@@ -17,6 +17,14 @@ ip_address counted(const ip_address& address) {
 
 }  // namespace
 
+admission::admission(const limits& its)
+    : most_(its.all), most_per_address_(its.per_address), descriptors_(its.descriptors) {}
+
+void admission::change(const limits& to) {
+  most_.store(to.all, std::memory_order_relaxed);
+  most_per_address_.store(to.per_address, std::memory_order_relaxed);
+}
+
 admission::ticket::~ticket() {
   if (!from_) return;
   if (address_) from_->remove(*address_);
@@ -24,7 +32,7 @@ admission::ticket::~ticket() {
 }
 
 bool admission::ticket::count(const ip_address& address) {
-  if (from_->limits_.per_address == 0) return true;
+  if (from_->most_per_address_.load(std::memory_order_relaxed) == 0) return true;
   const auto key = counted(address);
   if (!from_->add(key)) return false;
   address_ = key;
@@ -33,22 +41,24 @@ bool admission::ticket::count(const ip_address& address) {
 
 std::optional<admission::ticket> admission::enter() {
   const auto before = all_.fetch_add(1, std::memory_order_relaxed);
-  if (limits_.all == 0 || before < limits_.all) return ticket(*this);
+  const auto most = most_.load(std::memory_order_relaxed);
+  if (most == 0 || before < most) return ticket(*this);
   all_.fetch_sub(1, std::memory_order_relaxed);
   return std::nullopt;
 }
 
 bool admission::may_use(int descriptor) const {
-  if (limits_.descriptors == 0) return true;
-  const auto reserve = std::min(limits_.descriptors / 4, largest_reserve);
-  return static_cast<std::size_t>(descriptor) < limits_.descriptors - reserve;
+  if (descriptors_ == 0) return true;
+  const auto reserve = std::min(descriptors_ / 4, largest_reserve);
+  return static_cast<std::size_t>(descriptor) < descriptors_ - reserve;
 }
 
 bool admission::add(const ip_address& key) {
   auto& home = shard_of(key);
   const std::scoped_lock lock(home.mutex);
   const auto at = home.clients.try_emplace(key, 0).first;
-  if (at->second >= limits_.per_address) return false;
+  const auto most = most_per_address_.load(std::memory_order_relaxed);
+  if (most != 0 && at->second >= most) return false;
   ++at->second;
   return true;
 }

@@ -21,7 +21,9 @@ class admission {
     std::size_t per_address = 0;  // likewise; an IPv6 /64 counts as one address
     std::size_t descriptors = 0;  // of the process; 0: unknown
   };
-  explicit admission(const limits& its) : limits_(its) {}
+  explicit admission(const limits& its);
+  // From now on; whoever is in stays. The descriptors' number stays as it was.
+  void change(const limits& to);
 
   // One client's place. Given back when it goes.
   class ticket {
@@ -61,7 +63,9 @@ class admission {
   bool add(const ip_address& key);
   void remove(const ip_address& key);
 
-  const limits limits_;
+  std::atomic<std::size_t> most_;
+  std::atomic<std::size_t> most_per_address_;
+  const std::size_t descriptors_;
   std::atomic<std::size_t> all_{0};
   std::array<shard, 16> shards_;
 };

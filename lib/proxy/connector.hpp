@@ -27,6 +27,10 @@ struct connect_reasons {
   errc tls_untrusted = errc::icap_tls_certificate;
 };
 
+inline constexpr connect_reasons scanner_connect_reasons{
+    errc::icap_resolve_failed, errc::icap_connect_refused, errc::icap_connect_timeout,
+    errc::icap_connect_failed};
+
 // What connections to an https:// or icaps:// URL need; none for any other. Throws
 // std::runtime_error, with the URL in its text.
 std::shared_ptr<tls_client> tls_for(const url& address, const tls_settings& settings);

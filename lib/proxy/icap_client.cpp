@@ -75,22 +75,38 @@ icap_client::service::service(asio::io_context& context, deadlines& all,
                               std::shared_ptr<scanner_state> its_state, const config& settings)
     : state(std::move(its_state)),
       connect(context, all, state->address(), state->tls(), settings.icap_limits.connect,
-              {errc::icap_resolve_failed, errc::icap_connect_refused, errc::icap_connect_timeout,
-               errc::icap_connect_failed}),
+              scanner_connect_reasons),
       pool(idle_connections(*state, settings), settings.icap_limits.idle) {}
 
 icap_client::icap_client(asio::io_context& context, deadlines& all, block_pool& blocks,
-                         const config& settings, const scanner_list& scanners,
-                         worker_metrics& metrics, spool_budget& budget)
+                         std::shared_ptr<const generation> made, worker_metrics& metrics,
+                         spool_budget& budget, const icap_client* before)
     : context_(context),
       all_(all),
       blocks_(blocks),
-      settings_(settings),
+      made_of_(std::move(made)),
+      settings_(made_of_->settings),
       metrics_(metrics),
       budget_(budget),
-      warm_share_(warm_share(settings)) {
-  for (const auto& state : scanners)
-    services_.push_back(std::make_unique<service>(context, all, state, settings));
+      warm_share_(warm_share(settings_)) {
+  for (const auto& state : made_of_->scanners) {
+    auto same = before ? before->find(*state) : nullptr;
+    services_.push_back(same ? std::move(same)
+                             : std::make_shared<service>(context, all, state, settings_));
+  }
+}
+
+// What the process knows of a scanner is replaced where the settings of connections to it are.
+std::shared_ptr<icap_client::service> icap_client::find(const scanner_state& of) const {
+  const auto found =
+      std::ranges::find(services_, &of, [](const auto& one) { return one->state.get(); });
+  return found == services_.end() ? nullptr : *found;
+}
+
+void icap_client::retire(const icap_client& next) {
+  closed_ = true;
+  for (const auto& one : services_)
+    if (!next.find(*one->state)) one->pool.clear();
 }
 
 task<scan_report> icap_client::respmod(const scan_job& job, body_intake& body,
@@ -318,19 +334,20 @@ void icap_client::keep_warm() {
     if (s->state->group() != group || now < s->warm_after) continue;
     while (s->pool.size() + s->opening < warm_share_ && s->state->try_open_warm(now)) {
       ++s->opening;
-      asio::co_spawn(context_, open_warm(*s), asio::detached);
+      asio::co_spawn(context_, open_warm(shared_from_this(), s), asio::detached);
     }
   }
 }
 
-task<void> icap_client::open_warm(service& at) {
-  auto fresh = co_await connect(at);
-  --at.opening;
+// Keeps both alive: a reload does not wait for it.
+task<void> icap_client::open_warm(std::shared_ptr<icap_client> self, std::shared_ptr<service> at) {
+  auto fresh = co_await self->connect(*at);
+  --at->opening;
   if (!fresh) {
-    at.warm_after = clock::now() + warm_pause;
-  } else if (!closed_) {
-    at.pool.put(std::move(*fresh));
-    room_was_made();
+    at->warm_after = clock::now() + warm_pause;
+  } else if (!self->closed_) {
+    at->pool.put(std::move(*fresh));
+    self->room_was_made();
   }
 }
 

@@ -7,6 +7,7 @@
 #include "icap/identity.hpp"
 #include "icap/verdict.hpp"
 #include "proxy/connector.hpp"
+#include "proxy/generation.hpp"
 #include "proxy/pool.hpp"
 #include "proxy/scan.hpp"
 #include "proxy/scanner_state.hpp"
@@ -42,10 +43,12 @@ struct scan_report {
 };
 
 // Worker thread only.
-class icap_client {
+class icap_client : public std::enable_shared_from_this<icap_client> {
  public:
-  icap_client(asio::io_context& context, deadlines& all, block_pool& blocks, const config& settings,
-              const scanner_list& scanners, worker_metrics& metrics, spool_budget& budget);
+  // Connections to scanners that are the same as `before`, where there is one, stay.
+  icap_client(asio::io_context& context, deadlines& all, block_pool& blocks,
+              std::shared_ptr<const generation> made, worker_metrics& metrics, spool_budget& budget,
+              const icap_client* before = nullptr);
 
   // Scans a response: on one scanner after the other until one gives a verdict. The body stays in
   // its spool, so that each can begin anew. `adapted` holds the body of the answer afterwards.
@@ -56,6 +59,8 @@ class icap_client {
   void reap();
   // The end of the worker: nothing is kept or opened from now on.
   void clear();
+  // Nothing is opened ahead of need any more, nor kept for scanners that `next` has not got.
+  void retire(const icap_client& next);
 
  private:
   struct connection {
@@ -85,6 +90,7 @@ class icap_client {
     clock::time_point give_up;
   };
 
+  std::shared_ptr<service> find(const scanner_state& of) const;
   task<service*> choose(attempt& current);
   service* choose_now(const attempt& current, bool& some_full);
   task<void> wait_for_room();
@@ -94,7 +100,7 @@ class icap_client {
   task<result<std::unique_ptr<connection>>> open(service& at, clock::time_point give_up);
   task<result<std::unique_ptr<connection>>> connect(service& at);
   void keep_warm();
-  task<void> open_warm(service& at);
+  static task<void> open_warm(std::shared_ptr<icap_client> self, std::shared_ptr<service> at);
   icap::exchange_request request_for(const service& at, const attempt& current,
                                      std::string& fields) const;
   task<errc> complete_partial(attempt& current, std::uint64_t original_from);
@@ -102,10 +108,11 @@ class icap_client {
   asio::io_context& context_;
   deadlines& all_;
   block_pool& blocks_;
+  const std::shared_ptr<const generation> made_of_;
   const config& settings_;
   worker_metrics& metrics_;
   spool_budget& budget_;
-  std::vector<std::unique_ptr<service>> services_;
+  std::vector<std::shared_ptr<service>> services_;
   std::size_t next_ = 0;
   std::deque<asio::steady_timer*> waiting_;
   const std::size_t warm_share_;

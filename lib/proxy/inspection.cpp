@@ -96,13 +96,13 @@ task<void> inspection::ask() {
   job.who = {request_id_, client_ip_, server_ip_, user_, proxy_fields_};
   job.status = status_;
   if (!worth_spooling_first()) {
-    report_ = co_await resources_.scanners.respmod(job, intake_, adapted_);
+    report_ = co_await resources_.scanners->respmod(job, intake_, adapted_);
     if (!report_.postponed) co_return;
     resources_.metrics.scans_postponed.add();
   }
   const auto taken = co_await take_whole(intake_, resources_.settings, resources_.budget);
   if (taken == errc::complete)
-    report_ = co_await resources_.scanners.respmod(job, intake_, adapted_);
+    report_ = co_await resources_.scanners->respmod(job, intake_, adapted_);
   else
     report_.outcome = taken;
 }

@@ -12,10 +12,13 @@
 namespace icapgate::proxy {
 namespace {
 
+using tcp = asio::ip::tcp;
 using local = asio::local::stream_protocol;
+using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
-[[noreturn]] void cannot_listen(const endpoint& at, const std::error_code& why) {
-  throw std::system_error(why, "cannot listen on " + at.to_string());
+[[noreturn]] void cannot(const std::string& what, const endpoint& at,
+                         const boost::system::error_code& why) {
+  throw std::system_error(std::error_code(why), "cannot " + what + " " + at.to_string());
 }
 
 // A socket whose process has gone: whoever connects is refused.
@@ -43,6 +46,31 @@ socket_file::~socket_file() {
   if (file.st_dev == device_ && file.st_ino == inode_) ::unlink(path_.c_str());
 }
 
+void cannot_listen(const endpoint& at, const boost::system::error_code& why) {
+  cannot("listen on", at, why);
+}
+
+tcp::endpoint resolve_listener(asio::io_context& context, const endpoint& at) {
+  boost::system::error_code ec;
+  tcp::resolver resolver(context);
+  const auto found = resolver.resolve(at.host, std::to_string(at.port),
+                                      tcp::resolver::numeric_service | tcp::resolver::passive, ec);
+  if (ec) cannot("resolve", at, ec);
+  return found.begin()->endpoint();
+}
+
+tcp::acceptor bind_tcp(asio::io_context& context, const endpoint& at, const tcp::endpoint& address,
+                       bool shared) {
+  tcp::acceptor acceptor(context);
+  boost::system::error_code ec;
+  acceptor.open(address.protocol(), ec);
+  if (!ec) acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
+  if (!ec && shared) acceptor.set_option(reuse_port(true), ec);
+  if (!ec) acceptor.bind(address, ec);
+  if (ec) cannot_listen(at, ec);
+  return acceptor;
+}
+
 any_acceptor bind_unix(asio::io_context& context, const endpoint& at, const std::string& mode) {
   any_acceptor acceptor(context);
   boost::system::error_code ec;
@@ -57,7 +85,7 @@ any_acceptor bind_unix(asio::io_context& context, const endpoint& at, const std:
   // Until listen() nobody can connect.
   const auto bits = static_cast<mode_t>(std::strtoul(mode.c_str(), nullptr, 8));
   if (::chmod(at.unix_socket.c_str(), bits) != 0)
-    cannot_listen(at, std::error_code(errno, std::generic_category()));
+    cannot_listen(at, {errno, boost::system::system_category()});
   return acceptor;
 }
 

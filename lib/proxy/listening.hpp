@@ -1,4 +1,4 @@
-// Listening sockets: TCP addresses and unix sockets.
+// Making listening sockets: TCP addresses and unix sockets.
 #pragma once
 
 #include "base/url.hpp"
@@ -7,6 +7,7 @@
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include <sys/types.h>
 
@@ -30,8 +31,22 @@ class socket_file {
   ino_t inode_ = 0;
 };
 
+// All of these throw std::system_error, with the address in its text.
+asio::ip::tcp::endpoint resolve_listener(asio::io_context& context, const endpoint& at);
+// `shared`: other sockets of this process may have the same port.
+asio::ip::tcp::acceptor bind_tcp(asio::io_context& context, const endpoint& at,
+                                 const asio::ip::tcp::endpoint& address, bool shared);
 // Binds a unix socket. A file that another process left behind is replaced: a socket that nobody
-// listens on. `mode`: octal, "660"; it is set before anybody can connect. Throws std::system_error.
+// listens on. `mode`: octal, "660"; it is set before anybody can connect.
 any_acceptor bind_unix(asio::io_context& context, const endpoint& at, const std::string& mode);
+
+[[noreturn]] void cannot_listen(const endpoint& at, const boost::system::error_code& why);
+
+void start_listening(auto& acceptor, const endpoint& at) {
+  constexpr int backlog = 4096;
+  boost::system::error_code ec;
+  acceptor.listen(backlog, ec);
+  if (ec) cannot_listen(at, ec);
+}
 
 }  // namespace icapgate::proxy

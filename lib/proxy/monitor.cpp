@@ -16,26 +16,31 @@ struct monitored_scan {
   std::string request_id, client, method, target;
 };
 
-task<void> run(worker_resources& resources, monitored_scan one) {
+task<void> run(std::shared_ptr<worker_resources> resources, monitored_scan one) {
   auto& record = one.record;
   record.request_id = one.request_id;
   record.client = one.client;
   record.method = one.method;
   record.target = one.target;
   co_await one.copy->run();
-  --resources.monitored;
   describe_scan(record, *one.copy);
-  resources.account(record, one.reason);
+  resources->core.account(record, one.reason);
 }
 
 }  // namespace
 
 void start_monitored_scan(worker_resources& resources, std::unique_ptr<inspection> copy,
                           const access_record& delivered, errc reason) {
-  if (++resources.monitored > max_monitored) copy->intake().give_up(errc::icap_acquire_timeout);
-  resources.spawn(run(resources, {std::move(copy), delivered, reason,
-                                  std::string(delivered.request_id), std::string(delivered.client),
-                                  std::string(delivered.method), std::string(delivered.target)}));
+  if (resources.core.background >= max_monitored)
+    copy->intake().give_up(errc::icap_acquire_timeout);
+  monitored_scan one{std::move(copy),
+                     delivered,
+                     reason,
+                     std::string(delivered.request_id),
+                     std::string(delivered.client),
+                     std::string(delivered.method),
+                     std::string(delivered.target)};
+  resources.core.spawn(run(resources.shared_from_this(), std::move(one)));
 }
 
 }  // namespace icapgate::proxy

@@ -25,12 +25,13 @@ bool counts_against_origin(errc reason) {
 }  // namespace
 
 origin_server::origin_server(asio::io_context& context, deadlines& all, block_pool& blocks,
-                             const config& settings, const url& address, worker_metrics& of_worker,
-                             origin_metrics& own)
-    : name(address.to_string()),
+                             std::shared_ptr<const generation> made, const url& address,
+                             worker_metrics& of_worker)
+    : made_of(std::move(made)),
+      name(address.to_string()),
       port(address.port),
-      client(context, all, blocks, settings, address, of_worker),
-      metrics(own) {}
+      client(context, all, blocks, made_of->settings, address, of_worker),
+      metrics(of_worker.origins[name]) {}
 
 origin_use::origin_use(origin_server& server, bool trial) : server_(server), trial_(trial) {
   ++server_.in_flight;
@@ -72,18 +73,40 @@ void origin_use::note_ejection(bool before) {
 }
 
 origins::origins(asio::io_context& context, deadlines& all, block_pool& blocks,
-                 const config& settings, worker_metrics& metrics)
-    : routes_(settings.routes) {
-  const auto distinct = distinct_origins(routes_);
-  for (std::size_t i = 0; i < distinct.size(); ++i)
-    all_.push_back(std::make_unique<origin_server>(context, all, blocks, settings, distinct[i],
-                                                   metrics, metrics.origins.at(i)));
+                 const std::shared_ptr<const generation>& made, worker_metrics& metrics,
+                 const origins* before)
+    : routes_(made->settings.routes) {
+  for (const auto& one : distinct_origins(routes_)) {
+    auto same = before ? before->find(one.to_string(), made->settings) : nullptr;
+    all_.push_back(same
+                       ? std::move(same)
+                       : std::make_shared<origin_server>(context, all, blocks, made, one, metrics));
+  }
   for (const auto& r : routes_) {
     auto& servers = by_route_.emplace_back();
     for (const auto& one : all_)
       if (std::ranges::count(r.origins, one->name, &url::to_string) > 0)
         servers.push_back(one.get());
   }
+}
+
+// One that was made by settings that say the same of connections to it. Files with certificates may
+// hold others by now.
+std::shared_ptr<origin_server> origins::find(const std::string& name,
+                                             const config& settings) const {
+  for (const auto& one : all_) {
+    const auto& its = one->made_of->settings;
+    if (one->name == name && !name.starts_with("https") &&
+        its.origin_limits == settings.origin_limits && its.origin_tls == settings.origin_tls &&
+        its.max_head == settings.max_head)
+      return one;
+  }
+  return nullptr;
+}
+
+void origins::retire(const origins& next) {
+  for (const auto& one : all_)
+    if (std::ranges::find(next.all_, one) == next.all_.end()) one->client.clear();
 }
 
 std::unique_ptr<origin_use> origins::choose(const route& of,

@@ -3,6 +3,7 @@
 
 #include "base/route.hpp"
 #include "icap/breaker.hpp"
+#include "proxy/generation.hpp"
 #include "proxy/origin_client.hpp"
 
 #include <memory>
@@ -16,9 +17,10 @@ namespace icapgate::proxy {
 // or did not answer. Worker thread only.
 struct origin_server {
   origin_server(asio::io_context& context, deadlines& all, block_pool& blocks,
-                const config& settings, const url& address, worker_metrics& metrics,
-                origin_metrics& own);
+                std::shared_ptr<const generation> made, const url& address,
+                worker_metrics& metrics);
 
+  const std::shared_ptr<const generation> made_of;
   const std::string name;  // its URL
   const std::uint16_t port;
   origin_client client;
@@ -51,8 +53,10 @@ class origin_use {
 // Worker thread only. Each origin once, however many routes name it.
 class origins {
  public:
-  origins(asio::io_context& context, deadlines& all, block_pool& blocks, const config& settings,
-          worker_metrics& metrics);
+  // What is the same as `before`, where there is one, stays: connections, load, ejection.
+  origins(asio::io_context& context, deadlines& all, block_pool& blocks,
+          const std::shared_ptr<const generation>& made, worker_metrics& metrics,
+          const origins* before = nullptr);
 
   // Of the route's origins that are not among `tried`: the one with the fewest transactions in
   // flight, in turn where there are several; one that is left alone only where all are. nullptr:
@@ -62,12 +66,15 @@ class origins {
   const std::string& authority(const route& of) const;
   void reap();
   void clear();
+  // Nothing is kept any more for origins that `next` has not got.
+  void retire(const origins& next);
 
  private:
   const std::vector<origin_server*>& servers_of(const route& of) const;
+  std::shared_ptr<origin_server> find(const std::string& name, const config& settings) const;
 
   const std::vector<route>& routes_;
-  std::vector<std::unique_ptr<origin_server>> all_;
+  std::vector<std::shared_ptr<origin_server>> all_;
   std::vector<std::vector<origin_server*>> by_route_;
   std::size_t turn_ = 0;
 };

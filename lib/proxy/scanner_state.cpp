@@ -34,11 +34,30 @@ scanner_state::scanner_state(const url& address, unsigned group, const config& s
       tls_(std::move(tls)),
       group_(group),
       vendor_(profile_of(settings)),
-      max_connections_(settings.icap_limits.connections),
+      limits_(settings.icap_limits),
       warm_connections_(vendor_.keep_alive ? settings.icap_limits.warm_connections : 0),
       canary_enforced_(settings.canary == "enforce"),
       breaks_(settings.breaker),
       options_(std::make_shared<const icap::service_options>()) {}
+
+bool scanner_state::is_made_of(const url& address, unsigned group, const config& settings) const {
+  return uri_ == address.to_string() && group_ == group && !tls_ &&
+         vendor_.name == settings.vendor && limits_ == settings.icap_limits &&
+         breaks_ == settings.breaker && canary_enforced_ == (settings.canary == "enforce");
+}
+
+void scanner_state::learn_from(const scanner_state& before) {
+  const std::lock_guard lock(before.mutex_);
+  options_ = before.options_;
+  options_at_ = before.options_at_;
+  breaker_ = before.breaker_;
+  breaker_.abandoned();  // a trial under way tells the other one
+  istag_ = before.istag_;
+  istag_changes_ = before.istag_changes_;
+  busy_answers_ = before.busy_answers_;
+  probed_at_ = before.probed_at_;
+  detects_ = before.detects_;
+}
 
 std::shared_ptr<const icap::service_options> scanner_state::options() const {
   const std::lock_guard lock(mutex_);
@@ -60,6 +79,11 @@ void scanner_state::set_options(icap::service_options fresh, clock::time_point n
     log::error("scanner ", uri_, ": OPTIONS DOES NOT LIST RESPMOD; it is not used until it does; ",
                "check the path");
   if (!scanned && scans) log::warn("scanner ", uri_, ": OPTIONS lists RESPMOD again; back in use");
+}
+
+std::optional<scanner_state::clock::time_point> scanner_state::probed_at() const {
+  const std::lock_guard lock(mutex_);
+  return probed_at_;
 }
 
 void scanner_state::options_failed() {
@@ -202,8 +226,8 @@ scanner_status scanner_state::status(clock::time_point now) const {
 
 // RFC 3507 4.10.2: the scanner's own limit counts, for the whole process. With mutex_ held.
 std::size_t scanner_state::full_limit() const {
-  const auto advertised = options_->max_connections.value_or(max_connections_);
-  return std::max<std::size_t>(1, std::min(max_connections_, advertised));
+  const auto advertised = options_->max_connections.value_or(limits_.connections);
+  return std::max<std::size_t>(1, std::min(limits_.connections, advertised));
 }
 
 // With mutex_ held.
@@ -228,14 +252,20 @@ unsigned worker_count(const config& settings) {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-scanner_list make_scanners(const config& settings) {
+scanner_list make_scanners(const config& settings, const scanner_list& before) {
   scanner_list all;
-  for (const auto& address : settings.scanners)
-    all.push_back(std::make_shared<scanner_state>(address, 0, settings,
-                                                  tls_for(address, settings.scanner_tls)));
-  for (const auto& address : settings.standby_scanners)
-    all.push_back(std::make_shared<scanner_state>(address, 1, settings,
-                                                  tls_for(address, settings.scanner_tls)));
+  const auto add = [&](const url& address, unsigned group) {
+    const auto same = std::ranges::find_if(
+        before, [&](const auto& one) { return one->is_made_of(address, group, settings); });
+    if (same != before.end()) return all.push_back(*same);
+    auto made = std::make_shared<scanner_state>(address, group, settings,
+                                                tls_for(address, settings.scanner_tls));
+    const auto known = std::ranges::find(before, made->uri(), &scanner_state::uri);
+    if (known != before.end()) made->learn_from(**known);
+    all.push_back(std::move(made));
+  };
+  for (const auto& address : settings.scanners) add(address, 0);
+  for (const auto& address : settings.standby_scanners) add(address, 1);
   return all;
 }
 

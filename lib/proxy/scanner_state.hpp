@@ -39,6 +39,12 @@ class scanner_state {
   scanner_state(const url& address, unsigned group, const config& settings,
                 std::shared_ptr<tls_client> tls);
 
+  // Whether one that is made of these would differ only in what it learned. With TLS always: files
+  // with certificates may hold others by now.
+  bool is_made_of(const url& address, unsigned group, const config& settings) const;
+  // What another one has learned of the same scanner. Before any other use.
+  void learn_from(const scanner_state& before);
+
   const url& address() const { return address_; }
   const std::string& uri() const { return uri_; }
   const std::string& host() const { return host_; }
@@ -63,6 +69,8 @@ class scanner_state {
 
   // What a canary showed. Not trusted: the scanner is used only where canaries are not enforced.
   void set_trusted(bool detects, clock::time_point now);
+  // By the last canary; nothing before the first.
+  std::optional<clock::time_point> probed_at() const;
 
   // --- load: an exchange begins only with a turn
   // shut: left alone for a while, not trusted, or no service for responses.
@@ -116,7 +124,7 @@ class scanner_state {
   const std::shared_ptr<tls_client> tls_;
   const unsigned group_;
   const icap::profile& vendor_;
-  const std::size_t max_connections_;
+  const icap_settings limits_;
   const std::size_t warm_connections_;
   const bool canary_enforced_;
   const bool breaks_;
@@ -145,7 +153,8 @@ using scanner_list = std::vector<std::shared_ptr<scanner_state>>;
 // Threads that serve: as set, or one per core.
 unsigned worker_count(const config& settings);
 
-// All scanners of the settings, in their order, those that stand by last.
-scanner_list make_scanners(const config& settings);
+// All scanners of the settings, in their order, those that stand by last. Those of `before` that
+// would be the same are taken over, and what is known of the others.
+scanner_list make_scanners(const config& settings, const scanner_list& before = {});
 
 }  // namespace icapgate::proxy

@@ -46,21 +46,28 @@ std::chrono::seconds to_seconds(milliseconds time) {
 
 }  // namespace
 
-scanner_watch::scanner_watch(asio::io_context& context, const config& settings,
-                             const scanner_list& scanners, spool_budget& budget)
-    : context_(context), settings_(settings), all_(context, [] {}), budget_(budget) {
-  for (const auto& state : scanners)
-    patients_.push_back(std::make_unique<patient>(patient{
-        state,
-        connector(context, all_, state->address(), state->tls(), settings.icap_limits.connect,
-                  {errc::icap_resolve_failed, errc::icap_connect_refused,
-                   errc::icap_connect_timeout, errc::icap_connect_failed}),
-        asio::steady_timer(context)}));
+scanner_watch::scanner_watch(asio::io_context& context, std::shared_ptr<const generation> made,
+                             spool_budget& budget)
+    : context_(context),
+      made_of_(std::move(made)),
+      settings_(made_of_->settings),
+      all_(context, [] {}),
+      budget_(budget) {
+  for (const auto& state : made_of_->scanners) {
+    connector connect(context, all_, state->address(), state->tls(), settings_.icap_limits.connect,
+                      scanner_connect_reasons);
+    auto one =
+        std::make_unique<patient>(patient{state, std::move(connect), asio::steady_timer(context)});
+    if (const auto probed = state->probed_at())
+      one->canary_due = *probed + settings_.icap_limits.canary_interval;
+    patients_.push_back(std::move(one));
+  }
 }
 
 void scanner_watch::start() {
   all_.start();
-  for (auto& one : patients_) asio::co_spawn(context_, watch(*one), asio::detached);
+  for (auto& one : patients_)
+    asio::co_spawn(context_, watch(shared_from_this(), *one), asio::detached);
 }
 
 void scanner_watch::stop() {
@@ -70,16 +77,16 @@ void scanner_watch::stop() {
   all_.stop();
 }
 
-task<void> scanner_watch::watch(patient& one) {
-  while (!stopping_) {
-    if (clock::now() >= one.options_due) co_await refresh_options(one);
+task<void> scanner_watch::watch(std::shared_ptr<scanner_watch> self, patient& one) {
+  while (!self->stopping_) {
+    if (clock::now() >= one.options_due) co_await self->refresh_options(one);
     const bool changed = one.state->take_istag_change();
     const bool due = changed || clock::now() >= one.canary_due;
     // One that can't even say its options is not asked to detect; the exchange would fail as well.
     // Nor is one that does not list the method (RFC 3507 4.3.2).
     const bool able = one.failures == 0 && one.state->options()->respmod;
-    if (settings_.canary != "off" && due && able) co_await send_canary(one);
-    if (stopping_) co_return;
+    if (self->settings_.canary != "off" && due && able) co_await self->send_canary(one);
+    if (self->stopping_) co_return;
     one.pause.expires_after(look_again);
     co_await one.pause.async_wait(use_op);
   }

@@ -6,23 +6,27 @@
 #include "proxy/block_pool.hpp"
 #include "proxy/connector.hpp"
 #include "proxy/deadline.hpp"
+#include "proxy/generation.hpp"
 #include "proxy/scan.hpp"
 #include "proxy/scanner_state.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace icapgate::proxy {
 
-// One thread only: that of `context`.
-class scanner_watch {
+// One thread only: that of `context`. Its work keeps it alive until stop().
+class scanner_watch : public std::enable_shared_from_this<scanner_watch> {
  public:
-  scanner_watch(asio::io_context& context, const config& settings, const scanner_list& scanners,
+  scanner_watch(asio::io_context& context, std::shared_ptr<const generation> made,
                 spool_budget& budget);
 
+  // Options are asked for at once; canaries of scanners that were probed before go on in their
+  // turn.
   void start();
   // Ends all exchanges; the loop runs out of this one's work.
   void stop();
@@ -43,7 +47,7 @@ class scanner_watch {
     bool replaced;  // by something that does not hold what was sent: a page without a mark
   };
 
-  task<void> watch(patient& one);
+  static task<void> watch(std::shared_ptr<scanner_watch> self, patient& one);
   task<void> refresh_options(patient& one);
   task<void> send_canary(patient& one);
   task<result<probed>> probe(patient& one, std::string_view body);
@@ -53,6 +57,7 @@ class scanner_watch {
   void tell(patient& one, bool detects, std::string_view why);
 
   asio::io_context& context_;
+  const std::shared_ptr<const generation> made_of_;
   const config& settings_;
   deadlines all_;
   spool_budget& budget_;

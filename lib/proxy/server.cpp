@@ -3,20 +3,18 @@
 #include "base/log.hpp"
 #include "proxy/admin.hpp"
 #include "proxy/admission.hpp"
-#include "proxy/listening.hpp"
+#include "proxy/generation.hpp"
+#include "proxy/listeners.hpp"
+#include "proxy/reload.hpp"
 #include "proxy/scanner_watch.hpp"
 #include "proxy/status.hpp"
-#include "proxy/tls_server.hpp"
 #include "proxy/worker.hpp"
 
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <system_error>
@@ -27,9 +25,7 @@ namespace icapgate::proxy {
 namespace {
 
 using tcp = asio::ip::tcp;
-using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
-constexpr int backlog = 4096;
 // For answers of the admin listener that are under way at the end.
 constexpr milliseconds admin_grace{200};
 // Between two looks at the certificates' files.
@@ -37,196 +33,113 @@ constexpr milliseconds certificate_look{2'000};
 // A loop that has not turned for this long is taken for dead.
 constexpr milliseconds heartbeat_limit{10'000};
 
-[[noreturn]] void cannot(const std::string& what, const endpoint& at,
-                         const boost::system::error_code& why) {
-  throw std::system_error(std::error_code(why), "cannot " + what + " " + at.to_string());
-}
-
-tcp::endpoint resolve(asio::io_context& context, const endpoint& at) {
-  boost::system::error_code ec;
-  tcp::resolver resolver(context);
-  const auto found = resolver.resolve(at.host, std::to_string(at.port),
-                                      tcp::resolver::numeric_service | tcp::resolver::passive, ec);
-  if (ec) cannot("resolve", at, ec);
-  return found.begin()->endpoint();
-}
-
-// `shared`: workers have a listener each on the same port; the kernel spreads the clients.
-tcp::acceptor bind(asio::io_context& context, const endpoint& at, const tcp::endpoint& address,
-                   bool shared) {
-  tcp::acceptor acceptor(context);
-  boost::system::error_code ec;
-  acceptor.open(address.protocol(), ec);
-  if (!ec) acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
-  if (!ec && shared) acceptor.set_option(reuse_port(true), ec);
-  if (!ec) acceptor.bind(address, ec);
-  if (ec) cannot("listen on", at, ec);
-  return acceptor;
-}
-
-void listen(auto& acceptor, const endpoint& at) {
-  boost::system::error_code ec;
-  acceptor.listen(backlog, ec);
-  if (ec) cannot("listen on", at, ec);
-}
-
 spool_metrics look_at(const spool_budget& budget) {
   return {budget.memory_used(), budget.memory_limit(), budget.disk_used(),
           budget.disk_limit(),  budget.waits(),        budget.refusals()};
 }
 
-endpoint to_endpoint(const tcp::endpoint& address) {
-  return {address.address().to_string(), address.port()};
+admission::limits client_limits(const config& settings, std::size_t descriptors = 0) {
+  return {settings.client.max_connections, settings.client.max_per_address, descriptors};
+}
+
+std::int64_t seconds_now() {
+  using namespace std::chrono;
+  return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
 
 class server::impl {
  public:
-  impl(const config& settings, access_log& log);
+  impl(config settings, access_log& log, read_again again);
 
   int run();
   void stop();
 
-  endpoint listen_address() const {
-    return settings_.listen.unix_socket.empty() ? to_endpoint(address_) : settings_.listen;
-  }
+  std::vector<endpoint> listen_addresses() const { return listeners_.addresses(); }
   std::optional<endpoint> admin_address() const {
     if (!admin_) return std::nullopt;
-    return to_endpoint(admin_->address());
+    const auto at = admin_->address();
+    return endpoint{at.address().to_string(), at.port()};
   }
 
  private:
   void open_workers();
-  void open_tcp_workers(unsigned count);
-  void open_unix_workers(unsigned count);
-  void add_worker(int listening, const asio::generic::stream_protocol& protocol);
   void open_admin();
-  void open_tls();
+  std::string metrics() const;
+  std::string status() const;
   void watch_certificates();
   void await_signal();
+  void on_signal(int number);
+  void reload();
+  void adopt(std::shared_ptr<const generation> next, listeners::plan& prepared);
+  void begin_stop(bool at_once);
   void drain();
   void finish();
   bool live() const;
   bool ready() const;
+  const config& settings() const { return now_->settings; }
 
-  const config& settings_;
   access_log& log_;
-  asio::io_context context_{1};  // signals, the admin listener, the drain's end
+  const read_again again_;
+  std::shared_ptr<const generation> now_;
+  asio::io_context context_{1};  // signals, reloads, the admin listener, the drain's end
   asio::signal_set signals_{context_};
+  asio::steady_timer drain_begin_{context_};
   asio::steady_timer drain_end_{context_};
+  asio::steady_timer certificate_timer_{context_};
   spool_budget budget_;
   admission clients_;
-  scanner_list scanners_;
-  std::unique_ptr<scanner_watch> watch_;
-  std::unique_ptr<tls_listener> tls_;  // none: plain HTTP
-  asio::steady_timer certificate_timer_{context_};
-  const std::vector<url> origins_;
+  listeners listeners_;
+  std::shared_ptr<scanner_watch> watch_;
   std::vector<std::unique_ptr<worker_metrics>> metrics_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::unique_ptr<admin> admin_;
-  tcp::endpoint address_;  // where it is not a unix socket
-  std::optional<socket_file> socket_file_;
+  reload_metrics reloads_;
+  bool stopping_ = false;  // not ready any more
   bool draining_ = false;
 };
 
-server::impl::impl(const config& settings, access_log& log)
-    : settings_(settings),
-      log_(log),
-      budget_(settings.spool_total_memory, settings.spool_total_disk),
-      clients_({settings.client.max_connections, settings.client.max_per_address,
-                raise_descriptor_limit()}),
-      scanners_(make_scanners(settings)),
-      origins_(distinct_origins(settings.routes)) {
-  open_tls();
+server::impl::impl(config settings, access_log& log, read_again again)
+    : log_(log),
+      again_(std::move(again)),
+      now_(make_generation(std::move(settings), nullptr)),
+      budget_(now_->settings.spool_total_memory, now_->settings.spool_total_disk),
+      clients_(client_limits(now_->settings, raise_descriptor_limit())),
+      listeners_(context_, worker_count(now_->settings)) {
+  for (const int number : {SIGTERM, SIGINT}) signals_.add(number);
+  if (again_) signals_.add(SIGHUP);
   open_workers();
   open_admin();
-  watch_ = std::make_unique<scanner_watch>(context_, settings_, scanners_, budget_);
 }
 
-void server::impl::open_tls() {
-  if (!settings_.listener.tls.wanted()) return;
-  tls_ = std::make_unique<tls_listener>(settings_.listener.tls);
-  watch_certificates();
-}
-
-void server::impl::watch_certificates() {
-  certificate_timer_.expires_after(certificate_look);
-  certificate_timer_.async_wait([this](const boost::system::error_code& ec) {
-    if (ec) return;
-    tls_->look();
-    watch_certificates();
-  });
-}
+// --- the start
 
 void server::impl::open_workers() {
-  const auto count = worker_count(settings_);
-  if (settings_.listen.unix_socket.empty())
-    open_tcp_workers(count);
-  else
-    open_unix_workers(count);
-}
-
-void server::impl::open_tcp_workers(unsigned count) {
-  auto address = resolve(context_, settings_.listen);
-  // A port that another process serves is an error, even where both would share it.
-  auto first = bind(context_, settings_.listen, address, false);
-  address_ = first.local_endpoint();
-  if (count > 1) {
-    first.close();
-    first = bind(context_, settings_.listen, address_, true);
+  const auto prepared = listeners_.prepare(settings().listeners);
+  for (unsigned i = 0; i < worker_count(settings()); ++i) {
+    metrics_.push_back(std::make_unique<worker_metrics>());
+    workers_.push_back(std::make_unique<worker>(log_, *metrics_.back(), budget_, clients_));
   }
-  for (unsigned i = 0; i < count; ++i) {
-    auto acceptor = i == 0 ? std::move(first) : bind(context_, settings_.listen, address_, true);
-    listen(acceptor, settings_.listen);
-    add_worker(acceptor.release(), address_.protocol());
-  }
-}
-
-// Its queue can't be shared out by the kernel: the workers take from the same one.
-void server::impl::open_unix_workers(unsigned count) {
-  auto acceptor = bind_unix(context_, settings_.listen, settings_.listener.socket_mode);
-  socket_file_.emplace(settings_.listen.unix_socket);
-  listen(acceptor, settings_.listen);
-  const auto protocol = acceptor.local_endpoint().protocol();
-  for (unsigned i = 0; i < count; ++i) {
-    const int copy = ::fcntl(acceptor.native_handle(), F_DUPFD_CLOEXEC, 0);
-    if (copy < 0) cannot("listen on", settings_.listen, {errno, boost::system::system_category()});
-    add_worker(copy, protocol);
-  }
-}
-
-void server::impl::add_worker(int listening, const asio::generic::stream_protocol& protocol) {
-  metrics_.push_back(std::make_unique<worker_metrics>(settings_.rules.size(), origins_.size()));
-  workers_.push_back(std::make_unique<worker>(settings_, log_, scanners_, *metrics_.back(), budget_,
-                                              clients_, tls_.get(), listening, protocol));
+  adopt(now_, *prepared);
 }
 
 void server::impl::open_admin() {
-  if (!settings_.admin) return;
-  auto acceptor = bind(context_, *settings_.admin, resolve(context_, *settings_.admin), false);
-  listen(acceptor, *settings_.admin);
+  if (!settings().admin) return;
+  const auto& at = *settings().admin;
+  auto acceptor = bind_tcp(context_, at, resolve_listener(context_, at), false);
+  start_listening(acceptor, at);
   admin_source source;
-  source.metrics = [this] {
-    std::vector<scanner_metrics> scanners;
-    for (const auto& one : scanners_) scanners.push_back(one->look(clock::now()));
-    return exposition(
-        {metrics_, scanners, settings_.rules, origins_, look_at(budget_), log_.lost()});
-  };
-  source.status = [this] {
-    std::vector<scanner_status> scanners;
-    for (const auto& one : scanners_) scanners.push_back(one->status(clock::now()));
-    return status_json(draining_, ready(), scanners);
-  };
+  source.metrics = [this] { return metrics(); };
+  source.status = [this] { return status(); };
   source.live = [this] { return live(); };
   source.ready = [this] { return ready(); };
   admin_ = std::make_unique<admin>(std::move(acceptor), std::move(source));
 }
 
 int server::impl::run() {
-  signals_.add(SIGTERM);
-  signals_.add(SIGINT);
   await_signal();
+  watch_certificates();
   if (admin_) admin_->start();
   watch_->start();
   std::atomic<std::size_t> running{workers_.size()};
@@ -246,6 +159,7 @@ int server::impl::run() {
 void server::impl::finish() {
   signals_.cancel();
   watch_->stop();
+  drain_begin_.cancel();
   drain_end_.cancel();
   certificate_timer_.cancel();
   if (!admin_) return;
@@ -254,31 +168,121 @@ void server::impl::finish() {
   drain_end_.async_wait([this](const boost::system::error_code&) { context_.stop(); });
 }
 
-void server::impl::stop() {
-  asio::post(context_, [this] { drain(); });
+void server::impl::watch_certificates() {
+  certificate_timer_.expires_after(certificate_look);
+  certificate_timer_.async_wait([this](const boost::system::error_code& ec) {
+    if (ec) return;
+    listeners_.look_at_certificates();
+    watch_certificates();
+  });
 }
 
+// --- signals
+
 void server::impl::await_signal() {
-  signals_.async_wait([this](const boost::system::error_code& ec, int) {
+  signals_.async_wait([this](const boost::system::error_code& ec, int number) {
     if (ec) return;
-    if (draining_) std::_Exit(EXIT_FAILURE);
-    drain();
+    on_signal(number);
     await_signal();
   });
 }
 
+void server::impl::on_signal(int number) {
+  if (number != SIGHUP) {
+    if (stopping_) std::_Exit(EXIT_FAILURE);
+    return begin_stop(number == SIGINT);
+  }
+  if (const auto failure = log_.reopen())
+    log::error("access log: cannot be opened anew: ", failure.message());
+  else
+    log::info("access log: opened anew");
+  if (!stopping_) reload();
+}
+
+// --- another reading of the settings
+
+// All or nothing: what can fail does so before anything has changed.
+void server::impl::reload() {
+  auto next = again_();
+  std::shared_ptr<listeners::plan> prepared;
+  std::shared_ptr<const generation> made;
+  try {
+    if (next) {
+      keep_what_stays(*next, settings());
+      prepared = listeners_.prepare(next->listeners);
+      made = make_generation(std::move(*next), now_.get());
+    }
+  } catch (const std::exception& e) {
+    log::error("reload: ", std::string_view(e.what()));
+    made.reset();
+  }
+  reloads_.last_done = made != nullptr;
+  if (!made) {
+    ++reloads_.refused;
+    log::error("reload: refused; the settings of before stay in use");
+    return;
+  }
+  ++reloads_.done;
+  adopt(std::move(made), *prepared);
+  watch_->start();
+  log::info("reload: done; transfers that run finish as they began");
+}
+
+void server::impl::adopt(std::shared_ptr<const generation> next, listeners::plan& prepared) {
+  now_ = std::move(next);
+  reloads_.last = seconds_now();
+  budget_.change(settings().spool_total_memory, settings().spool_total_disk);
+  clients_.change(client_limits(settings()));
+  auto shares = listeners_.adopt(prepared);
+  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->adopt(now_, std::move(shares[i]));
+  if (watch_) watch_->stop();
+  watch_ = std::make_shared<scanner_watch>(context_, now_, budget_);
+}
+
+// --- the end
+
+void server::impl::stop() {
+  asio::post(context_, [this] { begin_stop(true); });
+}
+
+// Balancers that ask /readyz send nobody any more when the drain begins.
+void server::impl::begin_stop(bool at_once) {
+  if (stopping_) return;
+  stopping_ = true;
+  const auto delay = settings().drain_delay;
+  if (at_once || delay.count() == 0) return drain();
+  log::info("stopping: not ready; new connections are served for ", delay.count(), " ms more");
+  drain_begin_.expires_after(delay);
+  drain_begin_.async_wait([this](const boost::system::error_code& ec) {
+    if (!ec) drain();
+  });
+}
+
 void server::impl::drain() {
-  if (draining_) return;
   draining_ = true;
   log::info("draining: no new connections; running transfers may finish");
   for (auto& w : workers_) w->drain();
-  if (settings_.drain_timeout.count() == 0) return;
-  drain_end_.expires_after(settings_.drain_timeout);
+  if (settings().drain_timeout.count() == 0) return;
+  drain_end_.expires_after(settings().drain_timeout);
   drain_end_.async_wait([this](const boost::system::error_code& ec) {
     if (ec) return;
     log::warn("drain timeout: what still runs is closed");
     for (auto& w : workers_) w->expire_all();
   });
+}
+
+// --- what the admin listener tells
+
+std::string server::impl::metrics() const {
+  std::vector<scanner_metrics> scanners;
+  for (const auto& one : now_->scanners) scanners.push_back(one->look(clock::now()));
+  return exposition({metrics_, scanners, look_at(budget_), reloads_, log_.lost()});
+}
+
+std::string server::impl::status() const {
+  std::vector<scanner_status> scanners;
+  for (const auto& one : now_->scanners) scanners.push_back(one->status(clock::now()));
+  return status_json(draining_, ready(), scanners);
 }
 
 bool server::impl::live() const {
@@ -294,17 +298,17 @@ bool server::impl::live() const {
 // Where no scanner may be asked, every response with a body would be a 503. That never ends by
 // itself for /livez: a new process could do no better.
 bool server::impl::ready() const {
-  if (draining_) return false;
+  if (stopping_) return false;
   const auto can_do_without = [](const route& r) {
     return r.base.on_error == remedy::pass || r.base.mode != scan_mode::enforce;
   };
-  if (std::all_of(settings_.routes.begin(), settings_.routes.end(), can_do_without)) return true;
-  return std::any_of(scanners_.begin(), scanners_.end(),
-                     [](const auto& one) { return !one->is_shut(clock::now()); });
+  if (std::ranges::all_of(settings().routes, can_do_without)) return true;
+  return std::ranges::any_of(now_->scanners,
+                             [](const auto& one) { return !one->is_shut(clock::now()); });
 }
 
-server::server(const config& settings, access_log& log)
-    : impl_(std::make_unique<impl>(settings, log)) {}
+server::server(config settings, access_log& log, read_again again)
+    : impl_(std::make_unique<impl>(std::move(settings), log, std::move(again))) {}
 server::~server() = default;
 
 int server::run() {
@@ -313,8 +317,8 @@ int server::run() {
 void server::stop() {
   impl_->stop();
 }
-endpoint server::listen_address() const {
-  return impl_->listen_address();
+std::vector<endpoint> server::listen_addresses() const {
+  return impl_->listen_addresses();
 }
 std::optional<endpoint> server::admin_address() const {
   return impl_->admin_address();

@@ -1,10 +1,12 @@
-// The daemon: workers, their listeners, the admin listener, signals and the drain.
+// The daemon: workers, listeners, the admin listener, signals, reloads and the drain.
 #pragma once
 
 #include "base/config.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace icapgate {
 class access_log;
@@ -14,21 +16,27 @@ namespace icapgate::proxy {
 
 class server {
  public:
-  // Binds every address. `settings` must be checked; `log` must outlive the server.
+  // The settings as they are now; nothing where they are wrong, which it has told then. Called on
+  // the thread of run().
+  using read_again = std::function<std::optional<config>()>;
+
+  // Binds every address. `settings` must be checked; `log` must outlive the server. Without `again`
+  // there are no reloads.
   // Throws std::system_error, with the address in its text, when an address can't be bound.
-  server(const config& settings, access_log& log);
+  server(config settings, access_log& log, read_again again = {});
   ~server();
 
   // Serves until SIGTERM, SIGINT or stop(), then drains: stops accepting, lets running transfers
-  // finish within settings.drain_timeout, closes the rest. A second signal ends at once. Returns
-  // the exit status.
+  // finish within settings.drain_timeout, closes the rest. SIGTERM waits settings.drain_delay
+  // before that. A second signal ends at once. SIGHUP opens the access log anew and reads the
+  // settings again. Returns the exit status.
   int run();
 
   // Begins the drain. From any thread.
   void stop();
 
   // The addresses in use, with the real port where 0 was asked for.
-  endpoint listen_address() const;
+  std::vector<endpoint> listen_addresses() const;
   std::optional<endpoint> admin_address() const;
 
  private:

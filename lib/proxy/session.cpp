@@ -34,15 +34,30 @@ errc head_failure(http_reader::head_status status) {
   }
 }
 
+// Counts as in flight until it is gone.
+class open_transaction {
+ public:
+  explicit open_transaction(worker_metrics& in) : in_(in) { in_.transactions_open.add(); }
+  ~open_transaction() { in_.transactions_open.subtract(); }
+  open_transaction(const open_transaction&) = delete;
+  open_transaction& operator=(const open_transaction&) = delete;
+
+ private:
+  worker_metrics& in_;
+};
+
 }  // namespace
 
-session::session(worker_resources& resources, stream::socket_type socket, const http::arrival& from,
-                 admission::ticket place, asio::cancellation_signal* cancel)
-    : resources_(resources),
-      client_(std::move(socket), resources.all_deadlines),
-      watch_(resources.all_deadlines, client_, cancel),
-      reader_(client_, resources.blocks, resources.settings.max_head,
-              resources.settings.max_request_line),
+session::session(worker_core& core, std::shared_ptr<const entrance> by, stream::socket_type socket,
+                 const http::arrival& from, admission::ticket place,
+                 asio::cancellation_signal* cancel)
+    : core_(core),
+      resources_(core.current),
+      entrance_(std::move(by)),
+      client_(std::move(socket), core.all_deadlines),
+      watch_(core.all_deadlines, client_, cancel),
+      reader_(client_, core.blocks, resources_->settings.max_head,
+              resources_->settings.max_request_line),
       from_(from),
       place_(std::move(place)) {}
 
@@ -50,29 +65,29 @@ session::session(worker_resources& resources, stream::socket_type socket, const 
 // knows what they speak.
 task<errc> session::begin() {
   head_began_ = clock::now();
-  if (from_.trusted && resources_.settings.listener.proxy_protocol) {
+  if (from_.trusted && entrance_->settings.proxy_protocol) {
     const auto reason = co_await read_proxy_header();
     if (reason != errc::complete) co_return reason;
   }
   if (!has_place()) co_return errc::client_closed;
-  if (!resources_.tls) co_return errc::complete;
+  if (!entrance_->tls) co_return errc::complete;
   co_return co_await begin_tls();
 }
 
 // Whoever sends nothing only looked whether we listen.
 task<errc> session::begin_tls() {
   const int socket = client_.socket().native_handle();
-  client_.expires_after(resources_.settings.client.header);
+  client_.expires_after(resources_->settings.client.header);
   idle_ = true;
   unsigned char first = 0;
   while (::recv(socket, &first, 1, MSG_PEEK) != 1) {
-    if ((errno != EAGAIN && errno != EINTR) || resources_.draining) co_return errc::client_closed;
+    if ((errno != EAGAIN && errno != EINTR) || core_.draining) co_return errc::client_closed;
     const auto ready = co_await client_.wait_readable();
     if (ready != io_status::ok) co_return errc::client_closed;
   }
   idle_ = false;
   if (first != handshake_record) co_return errc::client_tls_missing;
-  const auto status = co_await client_.start_tls(resources_.tls->current());
+  const auto status = co_await client_.start_tls(entrance_->tls->current());
   if (status != tls_status::ok) co_return errc::client_tls_failed;
   from_.secure = true;
   co_return errc::complete;
@@ -83,7 +98,7 @@ task<errc> session::read_proxy_header() {
   const int socket = client_.socket().native_handle();
   std::array<char, max_proxy_header> received;
   std::size_t size = 0;
-  client_.expires_after(resources_.settings.client.header);
+  client_.expires_after(resources_->settings.client.header);
   for (;;) {
     const auto got = ::recv(socket, received.data() + size, received.size() - size, MSG_PEEK);
     const bool wait = got < 0 && (errno == EAGAIN || errno == EINTR);
@@ -103,16 +118,18 @@ task<errc> session::read_proxy_header() {
     size = end;
     if (!complete) continue;
     if (header.client) from_.peer = header.client;
-    if (header.client) from_.trusted = resources_.trusted_proxies.contains(*header.client);
+    if (header.client) from_.trusted = entrance_->trusted_proxies.contains(*header.client);
     co_return errc::complete;
   }
 }
 
 bool session::has_place() {
   if (from_.trusted || !from_.peer || place_.count(*from_.peer)) return true;
-  resources_.metrics.clients_refused[static_cast<std::size_t>(refusal::max_per_address)].add();
+  core_.metrics.clients_refused[static_cast<std::size_t>(refusal::max_per_address)].add();
   return false;
 }
+
+session::~session() = default;
 
 task<void> session::run() {
   const auto began = co_await begin();
@@ -135,13 +152,14 @@ task<void> session::run() {
 
 // Reads the next head. Before its first byte nothing is owed to the client: idle_ is true.
 task<errc> session::read_request() {
-  const auto& limits = resources_.settings.client;
+  resources_ = core_.current;
+  // While nothing has come, a reload may take the settings away.
+  const auto limits = resources_->settings.client;
   idle_ = !reader_.has_input();
   head_began_ = clock::now();
   client_.expires_after(idle_ ? limits.idle : limits.header);
   for (;;) {
-    if (idle_ && resources_.draining) co_return errc::client_closed;
-    if (idle_) {
+    if (idle_ && !core_.draining) {
       const auto ready = co_await client_.wait_readable();
       if (ready != io_status::ok) co_return errc::client_head_timeout;
     }
@@ -152,6 +170,7 @@ task<errc> session::read_request() {
       client_.expires_after(limits.header);
     }
     if (status != http_reader::head_status::would_block) co_return parse_request(status);
+    if (idle_ && core_.draining) co_return errc::client_closed;
     if (idle_) continue;
     const auto ready = co_await client_.wait_readable();
     if (ready != io_status::ok) co_return errc::client_head_timeout;
@@ -162,29 +181,23 @@ errc session::parse_request(http_reader::head_status status) {
   if (status != http_reader::head_status::complete) return head_failure(status);
   const auto parsed = http::parse_request(reader_.head(), request_, from_.secure);
   if (parsed != errc::complete) return parsed;
-  if (request_.fields.size() > resources_.settings.max_fields) return errc::client_head_too_large;
+  if (request_.fields.size() > resources_->settings.max_fields) return errc::client_head_too_large;
   // An HTTP/1.0 client may not say which host it means; the origin has to be told one.
-  route_ = http::choose_route(resources_.settings.routes, request_);
-  if (request_.host.empty() && route_) request_.host = resources_.origins.authority(*route_);
+  route_ = http::choose_route(resources_->settings.routes, request_);
+  if (request_.host.empty() && route_) request_.host = resources_->origins.authority(*route_);
   reader_.begin_body(request_);
   return reader_.begins_well() ? errc::complete : errc::client_body_invalid;
 }
 
 // True: the connection may carry another request.
 task<bool> session::serve_request() {
-  auto& metrics = resources_.metrics;
-  metrics.transactions_open.add();
-  bool keep_alive = false;
-  {
-    const auto path =
-        http::describe_arrival(request_, from_, resources_.trusted_proxies,
-                               resources_.believed_header, resources_.next_request_id());
-    transaction current(resources_, reader_, watch_, path, request_, route_);
-    const auto reason = co_await run_transaction(current);
-    current.account(reason);
-    keep_alive = reason != errc::client_closed && current.keep_alive();
-  }
-  metrics.transactions_open.subtract();
+  const open_transaction counted(core_.metrics);
+  const auto path = http::describe_arrival(request_, from_, entrance_->trusted_proxies,
+                                           entrance_->believed_header, core_.next_request_id());
+  transaction current(*resources_, reader_, watch_, path, request_, route_);
+  const auto reason = co_await run_transaction(current);
+  current.account(reason);
+  const bool keep_alive = reason != errc::client_closed && current.keep_alive();
   if (keep_alive) reader_.finish_message();
   co_return keep_alive;
 }
@@ -202,18 +215,18 @@ task<errc> session::run_transaction(transaction& one) {
 // A request that can't be understood gets an answer, and what follows it is never read as a
 // request.
 task<void> session::refuse(errc reason) {
-  const auto id = resources_.next_request_id();
+  const auto id = core_.next_request_id();
   const auto name = from_.name();
   const auto& row = describe(reason);
   std::string wire;
   if (row.status != 0) {
     auto content = http::error_page(reason, id);
     content.keep_alive = false;
-    content.date = resources_.date();
+    content.date = core_.date();
     http::append_page(wire, content);
     const_buffers out;
     out.push(std::string_view(wire));
-    const auto written = co_await client_.write_all(out, resources_.settings.client.progress);
+    const auto written = co_await client_.write_all(out, resources_->settings.client.progress);
     if (written != io_status::ok) wire.clear();
   }
   access_record record;
@@ -224,7 +237,7 @@ task<void> session::refuse(errc reason) {
   record.bytes_out = wire.size();
   record.reason = row.token;
   record.total_ms = clock::now() - head_began_;
-  resources_.account(record, reason);
+  core_.account(record, reason);
   if (!wire.empty()) co_await linger();
 }
 
@@ -236,7 +249,7 @@ bool session::is_silent() {
 task<void> session::linger() {
   client_.shutdown();
   client_.expires_after(linger_time);
-  auto sink = resources_.blocks.acquire();
+  auto sink = core_.blocks.acquire();
   std::size_t left = linger_bytes;
   while (left > 0) {
     const auto got = client_.try_read({sink.data(), block::size});
@@ -252,6 +265,10 @@ task<void> session::linger() {
 
 void session::close_if_idle() {
   if (idle_) client_.expire_now();
+}
+
+void session::adopt_if_idle() {
+  if (idle_) resources_ = core_.current;
 }
 
 }  // namespace icapgate::proxy

@@ -20,14 +20,18 @@ class session : public boost::intrusive::list_base_hook<
                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   // `cancel`: of the coroutine that run() is awaited in, for when the client leaves.
-  session(worker_resources& resources, stream::socket_type socket, const http::arrival& from,
-          admission::ticket place, asio::cancellation_signal* cancel = nullptr);
+  session(worker_core& core, std::shared_ptr<const entrance> by, stream::socket_type socket,
+          const http::arrival& from, admission::ticket place,
+          asio::cancellation_signal* cancel = nullptr);
+  ~session();
 
   // Serves until the client, a limit or a drain ends the connection.
   task<void> run();
 
   // Wakes it up if it only waits for another request.
   void close_if_idle();
+  // Then it goes on with the worker's current resources; else it does so at its next request.
+  void adopt_if_idle();
 
  private:
   task<errc> begin();
@@ -42,7 +46,9 @@ class session : public boost::intrusive::list_base_hook<
   bool is_silent();
   task<void> linger();
 
-  worker_resources& resources_;
+  worker_core& core_;
+  std::shared_ptr<worker_resources> resources_;
+  const std::shared_ptr<const entrance> entrance_;
   stream client_;
   client_watch watch_;
   http_reader reader_;

@@ -13,7 +13,7 @@ Number take(std::atomic<Number>& used, Number limit, Number want, Number least) 
   auto before = used.load(std::memory_order_relaxed);
   Number granted = 0;
   do {
-    granted = std::min(want, static_cast<Number>(limit - before));
+    granted = before < limit ? std::min(want, static_cast<Number>(limit - before)) : 0;
     if (granted < least || granted == 0) return 0;
   } while (!used.compare_exchange_weak(before, before + granted, std::memory_order_relaxed));
   return granted;
@@ -22,12 +22,15 @@ Number take(std::atomic<Number>& used, Number limit, Number want, Number least) 
 }  // namespace
 
 spool_budget::spool_budget(std::size_t memory_limit, std::uint64_t disk_limit)
-    : memory_limit_(memory_limit),
-      block_limit_(memory_limit / block::size),
-      disk_limit_(disk_limit) {}
+    : memory_limit_(memory_limit), disk_limit_(disk_limit) {}
+
+void spool_budget::change(std::size_t memory_limit, std::uint64_t disk_limit) {
+  memory_limit_.store(memory_limit, std::memory_order_relaxed);
+  disk_limit_.store(disk_limit, std::memory_order_relaxed);
+}
 
 std::size_t spool_budget::take_blocks(std::size_t want) {
-  return take<std::size_t>(blocks_, block_limit_, want, 1);
+  return take<std::size_t>(blocks_, memory_limit() / block::size, want, 1);
 }
 
 void spool_budget::give_blocks(std::size_t count) {
@@ -35,7 +38,7 @@ void spool_budget::give_blocks(std::size_t count) {
 }
 
 std::uint64_t spool_budget::take_disk(std::uint64_t want, std::uint64_t least) {
-  return take<std::uint64_t>(disk_, disk_limit_, want, least);
+  return take<std::uint64_t>(disk_, disk_limit(), want, least);
 }
 
 void spool_budget::give_disk(std::uint64_t bytes) {

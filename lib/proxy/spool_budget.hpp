@@ -14,6 +14,8 @@ class spool_budget {
   // Bytes. Memory is lent in whole blocks: what is left over of a limit that is no multiple of
   // block::size is never used. 0: none of it.
   spool_budget(std::size_t memory_limit, std::uint64_t disk_limit);
+  // From now on; what is taken stays so.
+  void change(std::size_t memory_limit, std::uint64_t disk_limit);
   spool_budget(const spool_budget&) = delete;
   spool_budget& operator=(const spool_budget&) = delete;
 
@@ -26,9 +28,9 @@ class spool_budget {
   void give_disk(std::uint64_t bytes);
 
   std::size_t memory_used() const;
-  std::size_t memory_limit() const { return memory_limit_; }
+  std::size_t memory_limit() const { return memory_limit_.load(std::memory_order_relaxed); }
   std::uint64_t disk_used() const { return disk_.load(std::memory_order_relaxed); }
-  std::uint64_t disk_limit() const { return disk_limit_; }
+  std::uint64_t disk_limit() const { return disk_limit_.load(std::memory_order_relaxed); }
 
   // A body had to wait for room; one was given up for want of room. Counted by who waits.
   void count_wait() { waits_.fetch_add(1, std::memory_order_relaxed); }
@@ -37,9 +39,8 @@ class spool_budget {
   std::uint64_t refusals() const { return refusals_.load(std::memory_order_relaxed); }
 
  private:
-  const std::size_t memory_limit_;
-  const std::size_t block_limit_;
-  const std::uint64_t disk_limit_;
+  std::atomic<std::size_t> memory_limit_;
+  std::atomic<std::uint64_t> disk_limit_;
   // Cache lines of their own: workers that spool to disk don't slow down those that don't.
   alignas(64) std::atomic<std::size_t> blocks_{0};
   alignas(64) std::atomic<std::uint64_t> disk_{0};

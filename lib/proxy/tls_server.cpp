@@ -106,8 +106,8 @@ SSL_CTX* tls_server::find(const char* name) const {
   return nullptr;
 }
 
-tls_listener::tls_listener(const listen_tls_settings& settings)
-    : settings_(settings), seen_(stamps()), read_(clock::now()) {
+tls_listener::tls_listener(listen_tls_settings settings)
+    : settings_(std::move(settings)), seen_(stamps()), read_(clock::now()) {
   std::string why;
   current_ = tls_server::make(settings_, why);
   if (!current_) throw std::runtime_error("TLS for clients: " + why);

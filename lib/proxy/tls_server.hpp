@@ -43,7 +43,7 @@ class tls_server final : public tls_side {
 class tls_listener {
  public:
   // Throws std::runtime_error, with the file's name in its text.
-  explicit tls_listener(const listen_tls_settings& settings);
+  explicit tls_listener(listen_tls_settings settings);
 
   // For the next handshake.
   std::shared_ptr<tls_server> current() const;
@@ -63,7 +63,7 @@ class tls_listener {
   static stamp stamp_of(const std::string& file);
   std::vector<stamp> stamps() const;
 
-  const listen_tls_settings& settings_;
+  const listen_tls_settings settings_;
   std::vector<stamp> seen_;  // when they were read last, with or without success
   clock::time_point read_;
   mutable std::mutex mutex_;

@@ -83,8 +83,8 @@ task<errc> transaction::run() {
 // What this request may ask the origin for, so that the response can be scanned.
 errc transaction::prepare() {
   if (!route_) return errc::client_host_unknown;
-  if (http::has_passed(request_, resources_.pseudonym())) return errc::client_loop_detected;
-  changes_.pseudonym = resources_.pseudonym();
+  if (http::has_passed(request_, resources_.core.pseudonym())) return errc::client_loop_detected;
+  changes_.pseudonym = resources_.core.pseudonym();
   changes_.path = &path_;
   changes_.upgrade = http::wants_upgrade(request_);
   if (changes_.upgrade && !may_upgrade()) return errc::policy_upgrade_refused;
@@ -291,8 +291,7 @@ task<void> transaction::trickle(asio::steady_timer& pause, const bool& judged) {
 
 void transaction::count_rule() {
   if (!policy_.by) return;
-  const auto& rules = route_->rules;
-  resources_.metrics.rule_hits[static_cast<std::size_t>(policy_.by - rules.data())].add();
+  resources_.count_rule(static_cast<std::size_t>(policy_.by - route_->rules.data()));
 }
 
 void transaction::leave_unscanned(unscanned why) {
@@ -321,11 +320,11 @@ void transaction::account(errc reason) {
   const bool monitors = policy_.settings->mode == scan_mode::monitor;
   // What enforce would refuse by its head alone is told as well.
   record.monitored = monitors && (inspection_ || verdict_ == access_verdict::unscannable);
-  if (!inspection_) return resources_.account(record, reason);
+  if (!inspection_) return resources_.core.account(record, reason);
   auto& intake = inspection_->intake();
   if (monitors) {
     const bool worth_it = intake.received() || intake.error() != errc::complete;
-    if (!worth_it) return resources_.account(record, reason);
+    if (!worth_it) return resources_.core.account(record, reason);
     intake.detach();
     return start_monitored_scan(resources_, std::move(inspection_), record, reason);
   }
@@ -333,7 +332,7 @@ void transaction::account(errc reason) {
   // A response that was delivered in spite of the scanner still tells what was wrong with it.
   if (unscanned_ == unscanned::on_error && reason == errc::complete)
     record.reason = describe(inspection_->report().outcome.error()).token;
-  resources_.account(record, reason);
+  resources_.core.account(record, reason);
 }
 
 }  // namespace icapgate::proxy

@@ -40,8 +40,8 @@ task<errc> transaction::relay_judged() {
   // The verdict stands, but not all of the body can be kept: RFC 9110 14.2 allows to ignore Range.
   if (is_doubt(taken)) co_return co_await relay();
   if (taken != errc::complete) co_return co_await fail(taken);
-  const auto plan =
-      http::plan_ranges(request_, response_, inspection_->body().size(), resources_.random_token());
+  const auto plan = http::plan_ranges(request_, response_, inspection_->body().size(),
+                                      resources_.core.random_token());
   if (plan.outcome == http::range_outcome::whole) co_return co_await relay();
   co_return co_await relay_ranges(plan);
 }
@@ -50,8 +50,8 @@ task<errc> transaction::relay_judged() {
 task<errc> transaction::relay_ranges(const http::range_plan& plan) {
   keep_alive_ = may_keep_alive();
   std::string head;
-  http::append_partial_response(head, response_, plan,
-                                {keep_alive_, request_.version, resources_.date(answered_at_)});
+  http::append_partial_response(
+      head, response_, plan, {keep_alive_, request_.version, resources_.core.date(answered_at_)});
   to_client_.begin(plan.status(), std::move(head), false);
   auto reason = errc::complete;
   for (const auto& piece : plan.pieces) {
@@ -223,7 +223,7 @@ task<errc> transaction::answer_options() {
 
 // RFC 9112 9.3: only where this request was read whole and the response ends before the connection.
 bool transaction::may_keep_alive() const {
-  return request_.keep_alive && client_.body_ended() && !resources_.draining;
+  return request_.keep_alive && client_.body_ended() && !resources_.core.draining;
 }
 
 // A range of the response will be cut here.
@@ -256,7 +256,7 @@ void transaction::send_head(const http::response_head& head, http::client_respon
   keep_alive_ = may_keep_alive() && to.body.framing != kind::until_close;
   to.keep_alive = keep_alive_;
   to.client_version = request_.version;
-  to.date = resources_.date(answered_at_);
+  to.date = resources_.core.date(answered_at_);
   std::string wire;
   http::append_client_response(wire, head, to);
   to_client_.begin(to.status != 0 ? to.status : head.status, std::move(wire),
@@ -269,7 +269,7 @@ task<errc> transaction::send_page(http::page content) {
   content.to_head = request_.is_head();
   content.format = http::wanted_format(request_);
   content.host = request_.host;
-  content.date = resources_.date();
+  content.date = resources_.core.date();
   content.html = resources_.settings.block_template_text;
   co_return co_await to_client_.send_page(content);
 }

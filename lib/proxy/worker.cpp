@@ -10,6 +10,7 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cinttypes>
@@ -60,29 +61,21 @@ task<void> run_session(std::unique_ptr<session> one) {
 
 }  // namespace
 
-worker_resources::worker_resources(const config& its_settings, access_log& its_log,
-                                   const scanner_list& all_scanners, worker_metrics& its_metrics,
-                                   spool_budget& its_budget, admission& all_clients,
-                                   const tls_listener* its_tls, std::function<void()> on_tick,
-                                   std::function<void(task<void>)> spawn)
-    : settings(its_settings),
-      log(its_log),
+worker_core::worker_core(access_log& its_log, worker_metrics& its_metrics, spool_budget& its_budget,
+                         admission& all_clients, std::function<void()> on_tick,
+                         std::function<void(task<void>)> spawn)
+    : log(its_log),
       metrics(its_metrics),
       budget(its_budget),
       clients(all_clients),
-      tls(its_tls),
-      trusted_proxies(its_settings.listener.trusted_proxies),
-      believed_header(its_settings.listener.trusted_header == listen_settings::forwarded
-                          ? http::trusted_header::forwarded
-                          : http::trusted_header::x_forwarded_for),
       all_deadlines(context, std::move(on_tick)),
-      origins(context, all_deadlines, blocks, settings, metrics),
-      scanners(context, all_deadlines, blocks, settings, all_scanners, metrics, budget),
       next_id_(random_number()),
       spawn_(std::move(spawn)) {}
 
+worker_core::~worker_core() = default;
+
 // Unique, not secret: 16 hexadecimal digits.
-std::string worker_resources::next_request_id() {
+std::string worker_core::next_request_id() {
   std::array<char, 16> digits;
   digits.fill('0');
   std::array<char, 16> text;
@@ -91,12 +84,12 @@ std::string worker_resources::next_request_id() {
   return {digits.data(), digits.size()};
 }
 
-std::string_view worker_resources::pseudonym() {
+std::string_view worker_core::pseudonym() {
   static const std::string name = "icapgate-" + random_token().substr(0, 16);
   return name;
 }
 
-std::string worker_resources::random_token() {
+std::string worker_core::random_token() {
   std::string token;
   for (int half = 0; half < 2; ++half) {
     std::array<char, 17> digits;
@@ -106,7 +99,7 @@ std::string worker_resources::random_token() {
   return token;
 }
 
-void worker_resources::account(const access_record& record, errc reason) {
+void worker_core::account(const access_record& record, errc reason) {
   log.write(record);
   metrics.transactions[static_cast<std::size_t>(reason)].add();
   if (record.status != 0 && record.status < metrics.responses.size())
@@ -116,86 +109,154 @@ void worker_resources::account(const access_record& record, errc reason) {
   metrics.request_seconds.observe(std::chrono::duration<double>(record.total_ms).count());
 }
 
-worker::worker(const config& settings, access_log& log, const scanner_list& all_scanners,
-               worker_metrics& metrics, spool_budget& budget, admission& clients,
-               const tls_listener* tls, int listening,
-               const asio::generic::stream_protocol& protocol)
-    : resources_(
-          settings, log, all_scanners, metrics, budget, clients, tls, [this] { on_tick(); },
-          [this](task<void> work) { spawn(std::move(work)); }),
-      acceptor_(resources_.context, protocol, listening) {}
+worker_resources::worker_resources(worker_core& its_core, std::shared_ptr<const generation> made,
+                                   const worker_resources* before)
+    : core(its_core),
+      made_of(std::move(made)),
+      settings(made_of->settings),
+      metrics(core.metrics),
+      budget(core.budget),
+      context(core.context),
+      blocks(core.blocks),
+      origins(context, core.all_deadlines, blocks, made_of, metrics,
+              before ? &before->origins : nullptr),
+      scanners(std::make_shared<icap_client>(context, core.all_deadlines, blocks, made_of, metrics,
+                                             budget, before ? before->scanners.get() : nullptr)) {
+  for (const auto& rule : settings.rules) rule_hits_.push_back(&metrics.rule_hits[rule.reason]);
+}
+
+void worker_resources::retire(const worker_resources& next) {
+  origins.retire(next.origins);
+  scanners->retire(*next.scanners);
+}
+
+worker::worker(access_log& log, worker_metrics& metrics, spool_budget& budget, admission& clients)
+    : core_(
+          log, metrics, budget, clients, [this] { on_tick(); },
+          [this](task<void> work) { spawn(std::move(work)); }) {}
 
 worker::~worker() = default;
 
 void worker::run() {
-  resources_.all_deadlines.start();
-  asio::co_spawn(resources_.context, accept(), asio::detached);
-  resources_.context.run();
+  core_.all_deadlines.start();
+  core_.context.run();
 }
 
-task<void> worker::accept() {
-  while (!resources_.draining) {
+// --- what it serves, and where
+
+void worker::adopt(std::shared_ptr<const generation> next, std::vector<opened> listeners) {
+  asio::post(core_.context,
+             [this, next = std::move(next), listeners = std::move(listeners)]() mutable {
+               change_to(std::move(next), listeners);
+             });
+}
+
+void worker::change_to(std::shared_ptr<const generation> next, std::vector<opened>& listeners) {
+  const auto before = std::move(core_.current);
+  core_.current = std::make_shared<worker_resources>(core_, std::move(next), before.get());
+  if (before) before->retire(*core_.current);
+  for (auto& one : sessions_) one.adopt_if_idle();
+  const auto stays = [&](const std::shared_ptr<door>& d) {
+    return std::ranges::any_of(listeners, [&](const opened& o) { return o.id == d->id; });
+  };
+  for (auto& d : doors_)
+    if (!stays(d)) close(*d);
+  std::erase_if(doors_, [&](const auto& d) { return !stays(d); });
+  for (auto& one : listeners) open(one);
+}
+
+void worker::open(opened& one) {
+  const auto same = std::ranges::find(doors_, one.id, &door::id);
+  if (same != doors_.end()) {
+    (*same)->into = std::move(one.into);
+    return;
+  }
+  any_acceptor acceptor(core_.context, {one.family, 0}, one.socket);
+  acceptor.non_blocking(true);
+  auto made =
+      std::make_shared<door>(door{std::move(one.id), std::move(acceptor), std::move(one.into)});
+  doors_.push_back(made);
+  asio::co_spawn(core_.context, accept(std::move(made)), asio::detached);
+}
+
+// The system has accepted some clients already: they are served, and not cut off.
+void worker::close(door& one) {
+  boost::system::error_code ec;
+  for (;;) {
     any_endpoint from;
-    auto [ec, client] = co_await acceptor_.async_accept(resources_.context, from, use_op);
-    if (resources_.draining) break;
+    any_socket client = one.acceptor.accept(core_.context, from, ec);
+    if (ec) break;
+    admit(std::move(client), from, one);
+  }
+  one.acceptor.close(ec);
+}
+
+task<void> worker::accept(std::shared_ptr<door> at) {
+  while (at->acceptor.is_open()) {
+    any_endpoint from;
+    auto [ec, client] = co_await at->acceptor.async_accept(core_.context, from, use_op);
     if (ec == asio::error::connection_aborted) continue;
+    if (!at->acceptor.is_open()) break;
     if (ec) log::warn("cannot accept a connection: ", ec.message());
-    const bool go_on = !ec && admit(std::move(client), from);
+    const bool go_on = !ec && admit(std::move(client), from, *at);
     if (!go_on) co_await pause_accepting();
   }
 }
 
 task<void> worker::pause_accepting() {
-  asio::steady_timer pause(resources_.context, accept_pause);
+  asio::steady_timer pause(core_.context, accept_pause);
   co_await pause.async_wait(use_op);
 }
 
 // Begins its session, or closes it. False: the descriptors are used up, as far as they are meant
 // for clients.
-bool worker::admit(any_socket client, const any_endpoint& from) {
-  auto& metrics = resources_.metrics;
+bool worker::admit(any_socket client, const any_endpoint& from, const door& at) {
+  auto& metrics = core_.metrics;
   const auto refuse = [&metrics](refusal why) {
     metrics.clients_refused[static_cast<std::size_t>(why)].add();
   };
   metrics.clients_accepted.add();
-  if (!resources_.clients.may_use(client.native_handle())) {
+  if (!core_.clients.may_use(client.native_handle())) {
     refuse(refusal::descriptors);
-    boost::system::error_code ignored;
-    client.close(ignored);
     return false;
   }
-  auto place = resources_.clients.enter();
+  auto place = core_.clients.enter();
   if (!place) {
     refuse(refusal::max_connections);
-    boost::system::error_code ignored;
-    client.close(ignored);
     return true;
   }
   http::arrival arrived;
   arrived.peer = address_of(from);
-  arrived.trusted = arrived.peer ? resources_.trusted_proxies.contains(*arrived.peer)
-                                 : resources_.trusted_proxies.contains_local();
+  const auto& trusted = at.into->trusted_proxies;
+  arrived.trusted = arrived.peer ? trusted.contains(*arrived.peer) : trusted.contains_local();
   boost::system::error_code ignored;
   if (arrived.peer) client.set_option(asio::ip::tcp::no_delay(true), ignored);
-  metrics.clients_open.add();
+  begin_session(std::move(client), arrived, *std::move(place), at);
+  return true;
+}
+
+void worker::begin_session(any_socket client, const http::arrival& from, admission::ticket place,
+                           const door& at) {
+  core_.metrics.clients_open.add();
   // The session is gone before the handler is called, and what could cancel it must not be.
   auto cancel = std::make_unique<asio::cancellation_signal>();
   const auto slot = cancel->slot();
-  auto one = std::make_unique<session>(resources_, std::move(client), arrived, *std::move(place),
+  auto one = std::make_unique<session>(core_, at.into, std::move(client), from, std::move(place),
                                        cancel.get());
   sessions_.push_back(*one);
-  asio::co_spawn(resources_.context, run_session(std::move(one)),
+  asio::co_spawn(core_.context, run_session(std::move(one)),
                  asio::bind_cancellation_slot(
                      slot, [this, cancel = std::move(cancel)](const std::exception_ptr& failure) {
                        ended(failure);
                      }));
-  return true;
 }
 
+// --- what runs
+
 void worker::spawn(task<void> work) {
-  ++background_;
-  asio::co_spawn(resources_.context, std::move(work), [this](const std::exception_ptr& failure) {
-    --background_;
+  ++core_.background;
+  asio::co_spawn(core_.context, std::move(work), [this](const std::exception_ptr& failure) {
+    --core_.background;
     report(failure);
     stop_when_idle();
   });
@@ -203,41 +264,42 @@ void worker::spawn(task<void> work) {
 
 // The one place where an unexpected failure of a session ends: it costs that session alone.
 void worker::ended(const std::exception_ptr& failure) {
-  resources_.metrics.clients_open.subtract();
+  core_.metrics.clients_open.subtract();
   report(failure);
   stop_when_idle();
 }
 
 void worker::on_tick() {
-  resources_.metrics.heartbeat.store(nanoseconds(resources_.all_deadlines.now()),
-                                     std::memory_order_relaxed);
-  resources_.origins.reap();
-  resources_.scanners.reap();
+  core_.metrics.heartbeat.store(nanoseconds(core_.all_deadlines.now()), std::memory_order_relaxed);
+  if (!core_.current) return;
+  core_.current->origins.reap();
+  core_.current->scanners->reap();
 }
 
 void worker::drain() {
-  asio::post(resources_.context, [this] { begin_drain(); });
+  asio::post(core_.context, [this] { begin_drain(); });
 }
 
 void worker::begin_drain() {
-  resources_.draining = true;
-  boost::system::error_code ignored;
-  acceptor_.close(ignored);
+  core_.draining = true;
+  for (auto& d : doors_) close(*d);
+  doors_.clear();
   for (auto& one : sessions_) one.close_if_idle();
   stop_when_idle();
 }
 
 void worker::expire_all() {
-  asio::post(resources_.context, [this] { resources_.all_deadlines.expire_all(); });
+  asio::post(core_.context, [this] { core_.all_deadlines.expire_all(); });
 }
 
 // The loop runs out of work and returns.
 void worker::stop_when_idle() {
-  if (!resources_.draining || !sessions_.empty() || background_ != 0) return;
-  resources_.all_deadlines.stop();
-  resources_.metrics.heartbeat.store(0, std::memory_order_relaxed);  // at rest, not dead
-  resources_.origins.clear();
-  resources_.scanners.clear();
+  if (!core_.draining || !sessions_.empty() || core_.background != 0) return;
+  core_.all_deadlines.stop();
+  core_.metrics.heartbeat.store(0, std::memory_order_relaxed);  // at rest, not dead
+  if (!core_.current) return;
+  core_.current->origins.clear();
+  core_.current->scanners->clear();
 }
 
 }  // namespace icapgate::proxy

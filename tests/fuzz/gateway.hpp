@@ -6,6 +6,7 @@
 #include "base/config.hpp"
 #include "base/log.hpp"
 #include "base/route.hpp"
+#include "proxy/reload.hpp"
 #include "proxy/session.hpp"
 #include "proxy/worker.hpp"
 #include "require.hpp"
@@ -178,10 +179,8 @@ inline std::size_t check_responses(std::string_view bytes, std::string_view firs
 class gateway {
  public:
   explicit gateway(bool scans)
-      : settings_(load(scans)),
-        scanners_(proxy::make_scanners(settings_)),
-        metrics_(settings_.rules.size(), distinct_origins(settings_.routes).size()),
-        budget_(settings_.spool_total_memory, settings_.spool_total_disk),
+      : made_(proxy::make_generation(load(scans), nullptr)),
+        budget_(made_->settings.spool_total_memory, made_->settings.spool_total_disk),
         clients_({}) {}
 
   server origin;
@@ -189,20 +188,19 @@ class gateway {
 
   // One client's connection from its first byte to its end. Returns what it got.
   std::string run(std::string_view sent, const std::function<void(peer&)>& serve) {
-    proxy::worker_resources resources(
-        settings_, log_, scanners_, metrics_, budget_, clients_, nullptr, [] {},
-        [](proxy::task<void>) {});
+    proxy::worker_core core(log_, metrics_, budget_, clients_, [] {}, [](proxy::task<void>) {});
+    core.current = std::make_shared<proxy::worker_resources>(core, made_, nullptr);
     std::array<int, 2> ends{};
     require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
     peer client(ends[1]);
     client.out = sent;
     client.ends = true;
     bool over = false;
-    start(resources, ends[0], over);
+    start(core, ends[0], over);
     int idle = 0;
     while (!over) {
-      bool moved = resources.context.poll() > 0;
-      resources.context.restart();
+      bool moved = core.context.poll() > 0;
+      core.context.restart();
       moved = client.step() || moved;
       moved = origin.step(serve) || moved;
       moved = scanner.step([](peer& to) { scan(to); }) || moved;
@@ -246,16 +244,15 @@ class gateway {
     return loaded.values;
   }
 
-  void start(proxy::worker_resources& resources, int fd, bool& over) {
-    proxy::stream::socket_type socket(resources.context, asio::generic::stream_protocol(AF_UNIX, 0),
-                                      fd);
+  void start(proxy::worker_core& core, int fd, bool& over) {
+    proxy::stream::socket_type socket(core.context, asio::generic::stream_protocol(AF_UNIX, 0), fd);
     auto cancel = std::make_unique<asio::cancellation_signal>();
     const auto slot = cancel->slot();
-    auto one = std::make_unique<proxy::session>(resources, std::move(socket), http::arrival(),
+    auto one = std::make_unique<proxy::session>(core, entrance_, std::move(socket), http::arrival(),
                                                 *clients_.enter(), cancel.get());
     auto& running = *one;
     asio::co_spawn(
-        resources.context, running.run(),
+        core.context, running.run(),
         asio::bind_cancellation_slot(slot, [one = std::move(one), cancel = std::move(cancel),
                                             &over](const std::exception_ptr& failure) {
           require(!failure);
@@ -275,9 +272,10 @@ class gateway {
     for (auto& one : scanner.peers) one.close();
   }
 
-  const config settings_;
+  const std::shared_ptr<const proxy::generation> made_;
+  const std::shared_ptr<const proxy::entrance> entrance_ =
+      std::make_shared<const proxy::entrance>(listener(), nullptr);
   access_log log_{"off"};
-  proxy::scanner_list scanners_;
   worker_metrics metrics_;
   proxy::spool_budget budget_;
   proxy::admission clients_;

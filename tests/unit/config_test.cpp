@@ -91,7 +91,7 @@ std::string other_value(const option& row) {
   if (row.key == "policy.spool.dir") return "/";
   if (row.key == "policy.spool.total_memory") return "2MiB";
   if (row.key == "policy.block_page.status") return "451";
-  if (row.key == "policy.block_page.template") return __FILE__;
+  if (row.key == "policy.block_page.template") return ICAPGATE_SAMPLE;
   switch (row.kind) {
     case option_kind::endpoint:
       return "127.0.0.1:1";
@@ -168,7 +168,7 @@ TEST_CASE("two settings are enough, the rest has defaults") {
   CHECK(loaded.values.routes[0].origins[0].to_string() == "http://app:3000");
   REQUIRE(loaded.values.scanners.size() == 1);
   CHECK(loaded.values.scanners[0].to_string() == "icap://av/avscan");
-  CHECK(loaded.values.listen == endpoint{"0.0.0.0", 8080});
+  CHECK(loaded.values.listeners.front().address == endpoint{"0.0.0.0", 8080});
   CHECK_FALSE(loaded.values.admin);
   CHECK(loaded.file.empty());
 }
@@ -285,13 +285,13 @@ queue = { wait = "21s" }
   CHECK(all_problems(loaded).empty());
   const config& v = loaded.values;
   CHECK(v.workers == 3);
-  CHECK(v.listen == endpoint{"127.0.0.1", 81});
-  REQUIRE(v.listener.trusted_proxies.size() == 2);
-  CHECK(v.listener.trusted_proxies[0].to_string() == "10.0.0.0/8");
-  CHECK(v.listener.trusted_proxies[1].local);
-  CHECK(v.listener.trusted_header == "forwarded");
-  CHECK(v.listener.proxy_protocol);
-  CHECK(v.listener.socket_mode == "600");
+  CHECK(v.listeners.front().address == endpoint{"127.0.0.1", 81});
+  REQUIRE(v.listeners.front().trusted_proxies.size() == 2);
+  CHECK(v.listeners.front().trusted_proxies[0].to_string() == "10.0.0.0/8");
+  CHECK(v.listeners.front().trusted_proxies[1].local);
+  CHECK(v.listeners.front().trusted_header == "forwarded");
+  CHECK(v.listeners.front().proxy_protocol);
+  CHECK(v.listeners.front().socket_mode == "600");
   CHECK(v.client.max_connections == 32);
   CHECK(v.client.max_per_address == 33);
   CHECK(v.admin == endpoint{"127.0.0.1", 82});
@@ -403,7 +403,6 @@ TEST_CASE("an unknown key is answered with the name that was meant") {
 }
 
 TEST_CASE("the file's tables have the shape that the table of options gives them") {
-  CHECK(contains(file_problem("[listen.a]\n[listen.b]\n"), "only one [listen.NAME]"));
   CHECK(contains(file_problem("[scanner.a]\n[scanner.b]\n"), "only one [scanner.NAME]"));
   CHECK(contains(file_problem("[route]\norigin = \"http://a\"\n"), "[[route]]"));
   CHECK(contains(file_problem("route = []\n"), "[[route]]"));
@@ -523,7 +522,9 @@ TEST_CASE("a PROXY header that nobody may send is refused, and so is an admin's 
   REQUIRE(loaded.problems.size() == 1);
   CHECK(loaded.problems[0].starts_with("ICAPGATE_LISTEN__PROXY_PROTOCOL: "));
   CHECK(load_more({{"ICAPGATE_ADMIN", "unix:/run/x"}}).problems.size() == 1);
-  CHECK(load_more({{"ICAPGATE_LISTEN", "unix:/run/x"}}).values.listen.unix_socket == "/run/x");
+  CHECK(load_more({{"ICAPGATE_LISTEN", "unix:/run/x"}})
+            .values.listeners.front()
+            .address.unix_socket == "/run/x");
 }
 
 TEST_CASE("hashes without the scanner that would look at them are refused") {
@@ -533,7 +534,7 @@ TEST_CASE("hashes without the scanner that would look at them are refused") {
 }
 
 TEST_CASE("the sample file has every key, at its default") {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../conf/icapgate.toml";
+  const std::filesystem::path path = ICAPGATE_SAMPLE;
   const auto loaded = load({}, {{"--config", {path.string()}}});
   CHECK(all_problems(loaded).empty());
   std::string why;
@@ -545,7 +546,9 @@ TEST_CASE("the sample file has every key, at its default") {
   for (const auto& row : options()) {
     if (row.key.empty()) continue;
     INFO(row.key);
-    const auto& in_file = row.key.starts_with("route[]") ? found.routes.at(0).settings : found.once;
+    const auto& in_file = row.key.starts_with("route[]") ? found.routes.at(0).settings
+                          : row.sets_listener()          ? found.listeners.at(0).settings
+                                                         : found.once;
     CHECK(std::ranges::count(in_file, &row, &raw_setting::row) == 1);
     if (!row.required) CHECK(show(row, loaded.values) == show(row, config{}));
   }
@@ -553,7 +556,7 @@ TEST_CASE("the sample file has every key, at its default") {
 }
 
 TEST_CASE("the sample file's examples work, and have every key that only rules have") {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../conf/icapgate.toml";
+  const std::filesystem::path path = ICAPGATE_SAMPLE;
   std::ifstream file(path);
   std::string text;
   for (std::string line; std::getline(file, line); text += line + '\n')
@@ -575,6 +578,61 @@ TEST_CASE("the sample file's examples work, and have every key that only rules h
     const bool is_base_key = find_option_by_key(split_key("policy." + std::string(name)));
     CHECK((is_base_key || std::ranges::count(used, &row) > 0));
   }
+}
+
+TEST_CASE("a file may have several listeners, each with its own settings") {
+  const folder here;
+  const auto path = here.file("listeners.toml",
+                              "[listen.public]\naddress = \"0.0.0.0:8080\"\n"
+                              "[listen.inside]\naddress = \"127.0.0.1:8081\"\n"
+                              "trusted_proxies = \"10.0.0.0/8\"\nproxy_protocol = true\n");
+  const auto loaded = load_more({{"ICAPGATE_CONFIG", path}});
+  CHECK(all_problems(loaded).empty());
+  const auto& all = loaded.values.listeners;
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].name == "inside");
+  CHECK(all[0].address == endpoint{"127.0.0.1", 8081});
+  CHECK(all[0].proxy_protocol);
+  CHECK(all[1].name == "public");
+  CHECK(all[1].address == endpoint{"0.0.0.0", 8080});
+  CHECK(all[1].trusted_proxies.empty());
+  const auto more = load_more({{"ICAPGATE_CONFIG", path}, {"ICAPGATE_LISTEN", "127.0.0.1:1"}});
+  CHECK(
+      contains(all_problems(more), "ICAPGATE_LISTEN: does not tell which of the file's listeners"));
+}
+
+TEST_CASE("what two readings of the settings tell otherwise is named, without passwords") {
+  const folder here;
+  const auto first =
+      load_more({{"ICAPGATE_CONFIG", here.file("a.toml",
+                                               "[policy]\navoid_port = [1]\n"
+                                               "[listen.b]\naddress = \"127.0.0.1:1\"\n"
+                                               "[[policy.rule]]\nreason = \"r\"\n")}});
+  const auto second =
+      load_more({{"ICAPGATE_CONFIG",
+                  here.file("b.toml",
+                            "[policy]\navoid_port = [1, 2]\n"
+                            "[[policy.rule]]\nreason = \"s\"\n"
+                            "[[route]]\nhost = \"x\"\norigin = \"http://u:secret@h\"\n")}});
+  std::string all;
+  for (const auto& line : differences(first, second)) all += line + '\n';
+  CHECK(contains(all, "policy.avoid_port: \"1\", \"2\", before: \"1\"\n"));
+  CHECK(contains(all, "listen.b.address: not set, before: \"127.0.0.1:1\"\n"));
+  CHECK(contains(all, "policy.rule[0].reason: \"s\", before: \"r\"\n"));
+  CHECK(contains(all, "route[0].host: \"x\", before: not set\n"));
+  CHECK_FALSE(contains(all, "secret"));
+  CHECK(differences(first, first).empty());
+}
+
+TEST_CASE("what is wrong with a listener is told with its place") {
+  CHECK(contains(file_problem("[listen.a]\n[listen.b]\n"),
+                 "[listen.b]: \"0.0.0.0:8080\" is the address of another listener"));
+  CHECK(load_file("[listen.a]\naddress=\"[::1]:0\"\n[listen.b]\naddress=\"[::1]:0\"\n")
+            .problems.empty());
+  CHECK(contains(
+      file_problem("[listen.a]\naddress=\"127.0.0.1:1\"\n[listen.b]\nproxy_protocol=true\n"),
+      ":4:16: listen.b.proxy_protocol: only trusted proxies"));
+  CHECK(contains(file_problem("[listen.\"a b\"]\n"), "has a name with other than"));
 }
 
 TEST_CASE("no file crashes the reader, whatever it holds") {

@@ -15,22 +15,23 @@ std::string program() {
   return other != nullptr ? other : ICAPGATE_BINARY;
 }
 
+constexpr std::string_view port_mark = "@PORT@";
+
 std::string local(std::uint16_t port) {
   return "127.0.0.1:" + std::to_string(port);
 }
 
 std::vector<std::string> command(const gate_settings& settings, std::uint16_t port,
                                  std::uint16_t admin, const std::filesystem::path& log) {
-  std::vector<std::string> out = {
-      program(),
-      "--listen",
-      local(port),
-      "--admin",
-      local(admin),
-      "--access-log",
-      settings.access_log.empty() ? log.string() : settings.access_log,
-      "--workers",
-      std::to_string(settings.workers)};
+  std::vector<std::string> out = {program(),
+                                  "--admin",
+                                  local(admin),
+                                  "--access-log",
+                                  settings.access_log.empty() ? log.string() : settings.access_log,
+                                  "--workers",
+                                  std::to_string(settings.workers)};
+  if (settings.config.find(port_mark) == std::string::npos)
+    out.insert(out.end(), {"--listen", local(port)});
   if (!settings.origin_url.empty())
     out.insert(out.end(), {"--origin", settings.origin_url});
   else if (settings.origin != 0)
@@ -69,14 +70,12 @@ bool access_line::flag(std::string_view key) const {
 }
 
 gate::gate(const gate_settings& settings) {
-  const auto log = folder_.path() / "access.log";
   auto env = settings.env;
   env.emplace(setting::canary, settings.canary);
-  auto line = command(settings, port(), admin_port(), log);
+  auto line = command(settings, port(), admin_port(), access_log_file());
   if (!settings.config.empty()) {
-    const auto file = folder_.path() / "icapgate.toml";
-    write_file(file, settings.config);
-    line.insert(line.end(), {"--config", file.string()});
+    write_config(settings.config);
+    line.insert(line.end(), {"--config", config_file().string()});
   }
   process_ = std::make_unique<process>(line, folder_.path() / "output", env);
   wait_until("icapgate accepts connections", [this] {
@@ -93,7 +92,7 @@ std::vector<access_line> gate::lines(std::size_t count) {
   std::vector<access_line> out;
   wait_until(std::to_string(count) + " lines in the access log", [&] {
     out.clear();
-    const auto text = file_text(folder_.path() / "access.log");
+    const auto text = access_log();
     for (std::size_t at = 0, end = text.find('\n'); end != std::string::npos;
          at = end + 1, end = text.find('\n', at)) {
       out.emplace_back(text.substr(at, end - at));
@@ -101,6 +100,33 @@ std::vector<access_line> gate::lines(std::size_t count) {
     return out.size() >= count;
   });
   return out;
+}
+
+void gate::write_config(const std::string& text) const {
+  auto with_port = text;
+  const auto mark = with_port.find(port_mark);
+  if (mark != std::string::npos)
+    with_port.replace(mark, port_mark.size(), std::to_string(port_.number()));
+  write_file(config_file(), with_port);
+}
+
+// What the log tells so far.
+std::size_t gate::reloads(std::string_view how) const {
+  std::size_t count = 0;
+  const auto text = output();
+  const auto line = "reload: " + std::string(how);
+  for (auto at = text.find(line); at != std::string::npos; at = text.find(line, at + 1)) ++count;
+  return count;
+}
+
+bool gate::reload(const std::string& config) {
+  const auto done = reloads("done");
+  const auto refused = reloads("refused");
+  write_config(config);
+  process_->signal(SIGHUP);
+  wait_until("the settings were read again",
+             [&] { return reloads("done") != done || reloads("refused") != refused; });
+  return reloads("done") != done;
 }
 
 void gate::terminate() {

@@ -21,7 +21,8 @@ struct gate_settings {
   std::map<std::string, std::string> env = {};  // see `setting`
   std::string canary = "off";                   // only where it is the play
   std::string access_log = {};                  // a file of its own; with another lines() has none
-  std::string config = {};                      // a settings file's text, beneath flags and env
+  // A settings file's text, beneath flags and env. With listeners of its own: @PORT@ is the gate's.
+  std::string config = {};
 };
 
 // Environment variables of settings that have no flag in these plays.
@@ -77,15 +78,23 @@ class gate {
   // The newest of `count`.
   access_line line(std::size_t count = 1) { return lines(count).at(count - 1); }
   std::string output() const { return process_->output(); }
-  std::string access_log() const { return file_text(folder_.path() / "access.log"); }
+  std::string access_log() const { return file_text(access_log_file()); }
+  std::filesystem::path access_log_file() const { return folder_.path() / "access.log"; }
+  std::filesystem::path config_file() const { return folder_.path() / "icapgate.toml"; }
   pid_t id() const { return process_->id(); }
 
+  // Writes the settings file anew and sends SIGHUP. Whether the new settings are in use then.
+  bool reload(const std::string& config);
+  void signal(int number) { process_->signal(number); }
   void terminate();                                       // SIGTERM
   int wait(std::chrono::milliseconds within = patience);  // exit status
   // Ends it if it still runs; what was wrong with its end, or "".
   std::string finish();
 
  private:
+  void write_config(const std::string& text) const;
+  std::size_t reloads(std::string_view how) const;
+
   temporary_folder folder_;
   reserved_port port_;
   reserved_port admin_;
