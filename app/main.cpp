@@ -99,16 +99,20 @@ class running_settings {
   std::optional<embedded::scanner> scanner_;
 };
 
-int run(const command_line& line, settings all, access_log& access) {
+int run(const command_line& line, settings all, access_log& access,
+        proxy::service_manager manager) {
   try {
     const config as_given = all.values;
     running_settings current(line, std::move(all));
-    proxy::server server(current.complete(), access, [&] { return current.read_again(); });
+    proxy::server server(
+        current.complete(), access, [&] { return current.read_again(); }, std::move(manager));
     std::fputs(banner(as_given, server.listen_addresses()).c_str(), stderr);
     return server.run();
   } catch (const std::system_error& e) {
     log::error("cannot start: ", std::string_view(e.what()));
     return exit_status_for(e.code());
+  } catch (const std::runtime_error& e) {
+    return refuse({e.what()});
   }
 }
 
@@ -157,17 +161,20 @@ settings read_settings(const command_line& line) {
 }
 
 int serve(const command_line& line) {
+  auto manager = proxy::service_manager::from_environment();
   settings all = read_settings(line);
+  all.problems.insert(all.problems.end(), manager.problems().begin(), manager.problems().end());
   if (!all.problems.empty()) return refuse(all.problems);
   log::set_up(all.values.log_level);
   for (const auto& text : all.warnings) log::warn(text);
+  for (const auto& text : manager.warnings()) log::warn(text);
   std::optional<access_log> access;
   try {
     access.emplace(all.values.access_log);
   } catch (const std::system_error& e) {
     return refuse({e.what()});
   }
-  return run(line, std::move(all), *access);
+  return run(line, std::move(all), *access, std::move(manager));
 }
 
 // With what a gateway would be given here: the environment, and the file that --config names.

@@ -5,6 +5,7 @@
 #include "base/config.hpp"
 #include "proxy/generation.hpp"
 #include "proxy/listening.hpp"
+#include "proxy/service_manager.hpp"
 #include "proxy/worker.hpp"
 
 #include <memory>
@@ -16,11 +17,13 @@ namespace icapgate::proxy {
 // kernel spreads the clients over them; those of a unix socket take from the same queue.
 class listeners {
  public:
-  listeners(asio::io_context& context, unsigned workers) : context_(context), workers_(workers) {}
+  // `inherited`: which listener takes which of them, says service_manager.hpp.
+  listeners(asio::io_context& context, unsigned workers, std::vector<inherited_socket> inherited)
+      : context_(context), workers_(workers), inherited_(std::move(inherited)) {}
 
   // Opens what `wanted` has and is not open yet. Nothing else changes before adopt(), and where
   // that is not called nothing does. Throws std::system_error, with the address in its text, and
-  // std::runtime_error for certificates.
+  // std::runtime_error for certificates and for inherited sockets that nobody takes.
   struct plan;
   std::shared_ptr<plan> prepare(const std::vector<listener>& wanted);
 
@@ -33,16 +36,24 @@ class listeners {
   std::vector<endpoint> addresses() const;
 
  private:
+  struct socket;
   struct one;
-  std::shared_ptr<one> find_open(const listener& wanted) const;
-  std::shared_ptr<one> open(const listener& wanted);
-  void open_tcp(one& made);
-  void open_unix(one& made);
+  using taken = std::vector<const inherited_socket*>;
+
+  void check_inherited(const std::vector<listener>& wanted) const;
+  taken inherited_for(const listener& wanted, bool only) const;
+  std::shared_ptr<one> find_open(const listener& wanted, const taken& inherited) const;
+  std::shared_ptr<one> open(const listener& wanted, const taken& inherited);
+  socket open_tcp(const endpoint& at);
+  socket open_unix(const endpoint& at, const std::string& mode);
+  socket adopt_inherited(const inherited_socket& from);
+  any_acceptor copy_of(int descriptor, int family, const endpoint& at);
 
   asio::io_context& context_;
   const unsigned workers_;
+  const std::vector<inherited_socket> inherited_;
   std::vector<std::shared_ptr<one>> all_;
-  std::size_t opened_ = 0;  // ever
+  std::size_t opened_ = 0;  // sockets ever
 };
 
 }  // namespace icapgate::proxy

@@ -7,6 +7,7 @@
 #include "proxy/listeners.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/scanner_watch.hpp"
+#include "proxy/service_report.hpp"
 #include "proxy/status.hpp"
 #include "proxy/worker.hpp"
 
@@ -51,7 +52,7 @@ std::int64_t seconds_now() {
 
 class server::impl {
  public:
-  impl(config settings, access_log& log, read_again again);
+  impl(config settings, access_log& log, read_again again, service_manager manager);
 
   int run();
   void stop();
@@ -68,6 +69,7 @@ class server::impl {
   void open_admin();
   std::string metrics() const;
   std::string status() const;
+  std::string status_line() const;
   void watch_certificates();
   void await_signal();
   void on_signal(int number);
@@ -91,6 +93,7 @@ class server::impl {
   spool_budget budget_;
   admission clients_;
   listeners listeners_;
+  service_report report_;
   std::shared_ptr<scanner_watch> watch_;
   std::vector<std::unique_ptr<worker_metrics>> metrics_;
   std::vector<std::unique_ptr<worker>> workers_;
@@ -100,13 +103,15 @@ class server::impl {
   bool draining_ = false;
 };
 
-server::impl::impl(config settings, access_log& log, read_again again)
+server::impl::impl(config settings, access_log& log, read_again again, service_manager manager)
     : log_(log),
       again_(std::move(again)),
       now_(make_generation(std::move(settings), nullptr)),
       budget_(now_->settings.spool_total_memory, now_->settings.spool_total_disk),
       clients_(client_limits(now_->settings, raise_descriptor_limit())),
-      listeners_(context_, worker_count(now_->settings)) {
+      listeners_(context_, worker_count(now_->settings), manager.take_sockets()),
+      report_(context_, std::move(manager),
+              {[this] { return live(); }, [this] { return status_line(); }}) {
   for (const int number : {SIGTERM, SIGINT}) signals_.add(number);
   if (again_) signals_.add(SIGHUP);
   open_workers();
@@ -142,6 +147,7 @@ int server::impl::run() {
   watch_certificates();
   if (admin_) admin_->start();
   watch_->start();
+  report_.started();
   std::atomic<std::size_t> running{workers_.size()};
   std::vector<std::thread> threads;
   for (auto& w : workers_)
@@ -159,6 +165,7 @@ int server::impl::run() {
 void server::impl::finish() {
   signals_.cancel();
   watch_->stop();
+  report_.end();
   drain_begin_.cancel();
   drain_end_.cancel();
   certificate_timer_.cancel();
@@ -196,7 +203,10 @@ void server::impl::on_signal(int number) {
     log::error("access log: cannot be opened anew: ", failure.message());
   else
     log::info("access log: opened anew");
-  if (!stopping_) reload();
+  if (stopping_) return;
+  report_.reload_begins();
+  reload();
+  report_.reload_ended();
 }
 
 // --- another reading of the settings
@@ -249,6 +259,7 @@ void server::impl::stop() {
 void server::impl::begin_stop(bool at_once) {
   if (stopping_) return;
   stopping_ = true;
+  report_.stop_begins();
   const auto delay = settings().drain_delay;
   if (at_once || delay.count() == 0) return drain();
   log::info("stopping: not ready; new connections are served for ", delay.count(), " ms more");
@@ -285,6 +296,25 @@ std::string server::impl::status() const {
   return status_json(draining_, ready(), scanners);
 }
 
+std::string server::impl::status_line() const {
+  std::uint64_t clients = 0, requests = 0, blocked = 0, failed = 0;
+  for (const auto& m : metrics_) {
+    clients += m->clients_open.value();
+    requests += m->transactions_open.value();
+    blocked += m->scans_blocked.value();
+    failed += m->scans_failed.value();
+  }
+  const auto up = std::ranges::count_if(
+      now_->scanners, [](const auto& one) { return !one->is_shut(clock::now()); });
+  return std::string(draining_   ? "draining: "
+                     : stopping_ ? "stopping: "
+                                 : "") +
+         std::to_string(clients) + " clients, " + std::to_string(requests) +
+         " requests in flight; so far " + std::to_string(blocked) + " responses blocked, " +
+         std::to_string(failed) + " scans failed; " + std::to_string(up) + " of " +
+         std::to_string(now_->scanners.size()) + " scanners in use";
+}
+
 bool server::impl::live() const {
   const auto now =
       std::chrono::duration_cast<std::chrono::nanoseconds>(clock::now().time_since_epoch());
@@ -307,8 +337,9 @@ bool server::impl::ready() const {
                              [](const auto& one) { return !one->is_shut(clock::now()); });
 }
 
-server::server(config settings, access_log& log, read_again again)
-    : impl_(std::make_unique<impl>(std::move(settings), log, std::move(again))) {}
+server::server(config settings, access_log& log, read_again again, service_manager manager)
+    : impl_(
+          std::make_unique<impl>(std::move(settings), log, std::move(again), std::move(manager))) {}
 server::~server() = default;
 
 int server::run() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/config.hpp"
+#include "proxy/service_manager.hpp"
 
 #include <functional>
 #include <memory>
@@ -20,10 +21,10 @@ class server {
   // the thread of run().
   using read_again = std::function<std::optional<config>()>;
 
-  // Binds every address. `settings` must be checked; `log` must outlive the server. Without `again`
-  // there are no reloads.
+  // Binds every address, but for those that `manager` has sockets for. `settings` must be checked;
+  // `log` must outlive the server. Without `again` there are no reloads.
   // Throws std::system_error, with the address in its text, when an address can't be bound.
-  server(config settings, access_log& log, read_again again = {});
+  server(config settings, access_log& log, read_again again = {}, service_manager manager = {});
   ~server();
 
   // Serves until SIGTERM, SIGINT or stop(), then drains: stops accepting, lets running transfers

@@ -45,6 +45,8 @@ class service_manager {
   // process (LISTEN_PID, WATCHDOG_PID) is left alone; other senseless values are told of.
   static service_manager from_environment();
 
+  // None: no sockets, and messages go nowhere.
+  service_manager() = default;
   service_manager(service_manager&& other) noexcept;
   service_manager& operator=(service_manager&& other) noexcept;
   ~service_manager();
@@ -75,8 +77,6 @@ class service_manager {
   bool extend_timeout(std::chrono::microseconds more) const;
 
  private:
-  service_manager() = default;
-
   void connect(const std::string& address);
   void read_watchdog();
   void read_sockets();

@@ -9,12 +9,6 @@ namespace e2e {
 
 namespace {
 
-// Another build of the same sources may be measured: ICAPGATE_BINARY in the tests' environment.
-std::string program() {
-  const char* other = std::getenv("ICAPGATE_BINARY");
-  return other != nullptr ? other : ICAPGATE_BINARY;
-}
-
 constexpr std::string_view port_mark = "@PORT@";
 
 std::string local(std::uint16_t port) {
@@ -53,6 +47,11 @@ bool sanitizer_spoke(const std::string& output) {
 }
 
 }  // namespace
+
+std::string program() {
+  const char* other = std::getenv("ICAPGATE_BINARY");
+  return other != nullptr ? other : ICAPGATE_BINARY;
+}
 
 access_line::access_line(const std::string& json) : fields_(boost::json::parse(json).as_object()) {}
 

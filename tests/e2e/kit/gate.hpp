@@ -65,6 +65,10 @@ class access_line {
   boost::json::object fields_;
 };
 
+// The file that is run. Another build of the same sources may be measured: ICAPGATE_BINARY in the
+// tests' environment.
+std::string program();
+
 class gate {
  public:
   // Returns when it accepts connections. Throws with its output where it ends before.
