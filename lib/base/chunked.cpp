@@ -1,5 +1,6 @@
 #include "base/chunked.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -11,25 +12,8 @@ namespace {
 
 constexpr std::uint64_t max_size = std::numeric_limits<std::int64_t>::max();
 
-// -1: no hexadecimal digit.
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = ascii_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
-}
-
-// RFC 9110 5.1, 5.6.2
-bool is_field_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    const char low = ascii_lower(c);
-    return (c >= '0' && c <= '9') || (low >= 'a' && low <= 'z') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  });
+bool is_text(std::string_view text) {
+  return std::ranges::all_of(text, is_field_text);
 }
 
 }  // namespace
@@ -97,7 +81,7 @@ chunk_decoder::state chunk_decoder::read_extension(std::string_view& input) {
   const auto end = input.find('\r');
   const auto part = input.substr(0, end);
   extensions_ += part.size();
-  if (digits_ + extension_.size() + part.size() > max_line || has_control(part) ||
+  if (digits_ + extension_.size() + part.size() > max_line || !is_text(part) ||
       extensions_ > free_extensions)
     return state::invalid;
   extension_ += part;
@@ -129,8 +113,7 @@ chunk_decoder::state chunk_decoder::end_trailer_line() {
     trailers_.resize(line_);
     return state::complete;
   }
-  if (!is_field_name(line.substr(0, line.find(':'))) || line.find(':') == line.npos ||
-      has_control(line))
+  if (!is_token(line.substr(0, line.find(':'))) || line.find(':') == line.npos || !is_text(line))
     return state::invalid;
   line_ = trailers_.size();
   return state::trailer;

@@ -1,6 +1,7 @@
 #include "base/credentials.hpp"
 
 #include "base/base64.hpp"
+#include "base/characters.hpp"
 #include "base/config_file.hpp"
 #include "base/options.hpp"
 
@@ -12,10 +13,6 @@ namespace {
 
 constexpr std::string_view off = "off";
 constexpr std::size_t largest_password_file = 4096;
-
-bool has_control_character(std::string_view text) {
-  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
 
 }  // namespace
 
@@ -46,7 +43,7 @@ bool read_credentials(config& settings, std::string& why) {
   std::string_view password = *text;
   if (password.ends_with('\n')) password.remove_suffix(1);
   if (password.ends_with('\r')) password.remove_suffix(1);
-  if (password.empty() || has_control_character(password)) {
+  if (password.empty() || std::ranges::any_of(password, is_control)) {
     why = "the scanner's password_path " + in_quotes(file) + " does not hold one line of text";
     return false;
   }

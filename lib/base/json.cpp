@@ -1,5 +1,7 @@
 #include "base/json.hpp"
 
+#include "base/characters.hpp"
+
 #include <algorithm>
 #include <string>
 
@@ -50,8 +52,8 @@ void append_string(std::string& out, std::string_view text) {
     char32_t point = c;
     if (c == '"' || c == '\\') {
       (out += '\\') += static_cast<char>(c);
-    } else if (c >= 0x20 && c < 0x7f) {
-      out += static_cast<char>(c);
+    } else if (is_printable(text.front())) {
+      out += text.front();
     } else if (c < 0x80 || (used = decode_utf8(text, point)) != 0) {
       append_utf16(out, point);
     } else {

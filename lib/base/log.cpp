@@ -1,8 +1,12 @@
 #include "base/log.hpp"
 
+#include "base/characters.hpp"
+#include "base/text.hpp"
+
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace icapgate::log {
@@ -23,27 +27,6 @@ spdlog::level::level_enum to_spdlog(level at) {
       break;
   }
   return spdlog::level::err;
-}
-
-bool is_plain(std::string_view text) {
-  for (unsigned char c : text)
-    if (c < 0x20 || c >= 0x7f) return false;
-  return true;
-}
-
-std::string escaped(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (unsigned char c : text) {
-    if (c >= 0x20 && c < 0x7f) {
-      out += static_cast<char>(c);
-      continue;
-    }
-    out += "\\x";
-    out += digits[c >> 4];
-    out += digits[c & 15];
-  }
-  return out;
 }
 
 spdlog::string_view_t view(std::string_view text) {
@@ -72,7 +55,7 @@ bool enabled(level at) {
 
 void write(level at, std::string_view text) {
   auto* logger = spdlog::default_logger_raw();
-  if (is_plain(text))
+  if (std::ranges::all_of(text, is_printable))
     logger->log(to_spdlog(at), view(text));
   else
     logger->log(to_spdlog(at), view(escaped(text)));

@@ -621,19 +621,8 @@ std::vector<std::string> split_list(std::string_view text) {
 
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t longest = 200;
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out = "\"";
   const std::string shown = without_user_info(text);
-  for (unsigned char c : shown.substr(0, longest)) {
-    if (c >= 0x20 && c < 0x7f) {
-      out += static_cast<char>(c);
-    } else {
-      out += "\\x";
-      out += digits[c >> 4];
-      out += digits[c & 15];
-    }
-  }
-  return out += shown.size() > longest ? "...\"" : "\"";
+  return '"' + escaped(shown.substr(0, longest)) + (shown.size() > longest ? "...\"" : "\"");
 }
 
 std::string_view nearest(std::string_view text, std::span<const std::string> candidates) {

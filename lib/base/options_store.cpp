@@ -1,6 +1,7 @@
 // How texts become members of `config`, and back.
 #include "base/options.hpp"
 
+#include "base/characters.hpp"
 #include "base/patterns.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
@@ -13,14 +14,6 @@ namespace icapgate {
 namespace {
 
 using problems = std::vector<std::string>;
-
-bool has_control_character(std::string_view text) {
-  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
-
-bool is_printable(char c) {
-  return c >= 0x20 && c < 0x7f;
-}
 
 bool is_lower(char c) {
   return c >= 'a' && c <= 'z';
@@ -83,10 +76,8 @@ std::string parse_scanner(std::string_view text, url& out) {
 
 // Whether a scanner begins here: "icap://...", with any scheme, "icap+unix:" or "embedded:".
 bool begins_scanner(std::string_view text) {
-  constexpr std::string_view in_scheme =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
-  const auto end = text.find_first_not_of(in_scheme);
-  if (end == 0 || end == text.npos) return false;
+  const auto end = text.find(':');
+  if (end == 0 || end == text.npos || !is_made_of(text.substr(0, end), "+-.")) return false;
   return text.starts_with(embedded_scheme) || text.starts_with("icap+unix:") ||
          text.substr(end).starts_with("://");
 }
@@ -197,10 +188,9 @@ std::string check_text_of_rule(const option& row, std::string_view text) {
 // Hosts and media types are kept in lower case, hosts without the dot of the root, prefixes without
 // the '/' at their end.
 std::string as_kept(const option& row, std::string_view text) {
-  std::string out(text);
   const bool host = row.kind == option_kind::host_list;
-  if (host || row.kind == option_kind::media_type_list)
-    std::ranges::transform(out, out.begin(), ascii_lower);
+  const bool any_case = host || row.kind == option_kind::media_type_list;
+  auto out = any_case ? lower(text) : std::string(text);
   if (host && out.size() > 1 && out.ends_with('.')) out.pop_back();
   if (row.kind == option_kind::path_prefix && out.ends_with('/')) out.pop_back();
   return out;
@@ -222,12 +212,11 @@ std::string parse(const option& row, std::string_view text, std::string& out) {
   if (row.kind == option_kind::hash_list) {
     if (text.size() != 64 || text.find_first_not_of("0123456789abcdefABCDEF") != text.npos)
       return "is not a SHA-256: 64 hexadecimal digits";
-    out.resize(text.size());
-    std::ranges::transform(text, out.begin(), ascii_lower);
+    out = lower(text);
     return {};
   }
   if (text.empty()) return "is empty";
-  if (has_control_character(text)) return "has a control character in it";
+  if (std::ranges::any_of(text, is_control)) return "has a control character in it";
   const auto why = check_text_of_rule(row, text);
   if (why.empty()) out = as_kept(row, text);
   return why;

@@ -1,23 +1,11 @@
 #include "base/patterns.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 namespace icapgate {
 
 namespace {
-
-constexpr std::string_view letters_and_digits =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
-bool is_alphanumeric(char c) {
-  return letters_and_digits.find(c) != letters_and_digits.npos;
-}
-
-bool has_only(std::string_view text, std::string_view marks) {
-  for (char c : text)
-    if (!is_alphanumeric(c) && marks.find(c) == marks.npos) return false;
-  return true;
-}
 
 // Each '*' first takes nothing, and one byte more each time that the rest fails; only the last one
 // met has to be tried again.
@@ -47,7 +35,7 @@ bool is_plain_segment(std::string_view segment) {
   if (segment.starts_with("%20") || segment.ends_with("%20")) return false;
   while (!segment.empty()) {
     const auto part = split_off(segment, "%20");
-    if (!has_only(part, "-._~!$&'()*+,=:@")) return false;
+    if (!is_made_of(part, "-._~!$&'()*+,=:@")) return false;
   }
   return true;
 }
@@ -75,14 +63,10 @@ bool is_plain_path(std::string_view path) {
   return true;
 }
 
-bool is_token(std::string_view text) {
-  return !text.empty() && has_only(text, "!#$%&'*+-.^_`|~");
-}
-
 bool is_host_pattern(std::string_view text) {
   if (text.starts_with('[') && text.ends_with(']'))
-    return text.size() > 2 && has_only(text.substr(1, text.size() - 2), "*:.");
-  return !text.empty() && has_only(text, "*-._");
+    return text.size() > 2 && is_made_of(text.substr(1, text.size() - 2), "*:.");
+  return !text.empty() && is_made_of(text, "*-._");
 }
 
 bool is_media_type(std::string_view text) {

@@ -18,9 +18,6 @@ bool matches_pattern_any_case(std::string_view pattern, std::string_view text);
 // and what follows it, "//", "/../".
 bool is_plain_path(std::string_view path);
 
-// token of RFC 9110 5.6.2, such as a method or a half of a media type.
-bool is_token(std::string_view text);
-
 // A name or an IPv4 address, or an IPv6 address in brackets; no port.
 bool is_host_pattern(std::string_view text);
 

@@ -1,7 +1,8 @@
-// The few text operations that protocol code needs: ASCII only, no locale, no copy.
+// The few text operations that protocol code needs: ASCII only, no locale.
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 namespace icapgate {
@@ -29,5 +30,15 @@ constexpr std::string_view split_off(std::string_view& rest, std::string_view se
   rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + separator.size());
   return part;
 }
+
+// One line of a head.
+inline void append_field(std::string& lines, std::string_view name, std::string_view value) {
+  lines.append(name).append(": ").append(value).append("\r\n");
+}
+
+std::string lower(std::string_view text);
+
+// For logs and messages: printable ASCII as it is, every other byte as \xNN.
+std::string escaped(std::string_view text);
 
 }  // namespace icapgate

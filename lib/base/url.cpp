@@ -1,5 +1,6 @@
 #include "base/url.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 #include <boost/url/ipv4_address.hpp>
@@ -9,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 
 namespace icapgate {
@@ -38,40 +38,24 @@ const known_scheme* find_scheme(std::string_view name) {
   return nullptr;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), ascii_lower);
-  return out;
-}
-
 std::string bracketed(const std::string& host) {
   return host.find(':') == std::string::npos ? host : '[' + host + ']';
 }
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-bool is_host_char(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-}
-
 bool has_unprintable(std::string_view text) {
-  return std::ranges::any_of(text, [](unsigned char c) { return c <= 0x20 || c >= 0x7f; });
+  return !std::ranges::all_of(text, [](char c) { return is_printable(c) && c != ' '; });
 }
 
 // 1 to 5 digits, at most 65535.
 std::optional<std::uint16_t> to_port(std::string_view text) {
-  if (text.empty() || text.size() > 5 || !std::ranges::all_of(text, is_digit)) return std::nullopt;
-  unsigned value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  if (value > 65535) return std::nullopt;
-  return static_cast<std::uint16_t>(value);
+  const auto value = read_number(text);
+  if (!value || text.size() > 5 || *value > 65535) return std::nullopt;
+  return static_cast<std::uint16_t>(*value);
 }
 
 bool valid_label(std::string_view label) {
   return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
-         std::ranges::all_of(label, is_host_char);
+         is_made_of(label, "-_");
 }
 
 // RFC 1123 2.1 names, with the '_' that container networks use. A reg-name (RFC 3986 3.2.2) may

@@ -36,8 +36,7 @@ constexpr hallmark hallmarks[] = {
 
 std::string_view vendor_of(const order& what, const knowledge& known) {
   if (what.vendor_named) return what.vendor->name;
-  std::string told = known.server;
-  std::transform(told.begin(), told.end(), told.begin(), ascii_lower);
+  const auto told = lower(known.server);
   for (const auto& row : hallmarks)
     if (told.find(row.text) != std::string::npos) return row.vendor;
   return what.vendor->name;

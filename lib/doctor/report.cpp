@@ -1,5 +1,7 @@
 #include "doctor/report.hpp"
 
+#include "base/characters.hpp"
+
 #include <algorithm>
 
 namespace icapgate::doctor {
@@ -40,7 +42,7 @@ std::string_view colour(mark how) {
 
 std::string printable(std::string_view text, std::size_t longest) {
   std::string out(text.substr(0, longest));
-  std::replace_if(out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::replace_if(out.begin(), out.end(), [](char c) { return !is_printable(c); }, '?');
   return text.size() > longest ? out + "..." : out;
 }
 

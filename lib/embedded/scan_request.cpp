@@ -1,9 +1,9 @@
 #include "embedded/scan_request.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 #include "icap/message.hpp"
 
-#include <algorithm>
 #include <vector>
 
 namespace icapgate::embedded {
@@ -17,11 +17,6 @@ bool lists(const std::vector<icap::field>& fields, std::string_view name, std::s
     }
   }
   return false;
-}
-
-bool is_number(std::string_view text) {
-  return !text.empty() && text.size() <= 18 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 // RFC 3507 4.4.1: a RESPMOD request has [req-hdr] [res-hdr] and then res-body or null-body.
@@ -66,7 +61,7 @@ unsigned parse_scan_request(std::string_view head, scan_request& out) {
   out.close = lists(fields, "Connection", "close");
   out.allow_204 = lists(fields, "Allow", "204");
   if (const auto* preview = icap::find(fields, "Preview")) {
-    if (!is_number(preview->value)) return 400;
+    if (!is_digits(preview->value)) return 400;
     out.preview = true;
   }
   const auto* encapsulated = icap::find(fields, "Encapsulated");

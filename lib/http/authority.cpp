@@ -1,7 +1,7 @@
 #include "http/authority.hpp"
 
+#include "base/characters.hpp"
 #include "base/patterns.hpp"
-#include "http/characters.hpp"
 
 #include <algorithm>
 #include <string>
@@ -14,11 +14,8 @@ namespace {
 
 // "%" two digits, or no "%".
 bool is_escaped_well(std::string_view text) {
-  for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1)) {
-    const auto digits = text.substr(at + 1, 2);
-    if (digits.size() < 2 || digits.find_first_not_of("0123456789abcdefABCDEF") != digits.npos)
-      return false;
-  }
+  for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1))
+    if (!read_escape(text.substr(at + 1))) return false;
   return true;
 }
 

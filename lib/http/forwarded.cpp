@@ -1,5 +1,7 @@
 #include "http/forwarded.hpp"
 
+#include "base/characters.hpp"
+
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -16,20 +18,6 @@ struct hop {
 };
 using hop_list = std::vector<hop>;
 
-bool is_alphanumeric(char c) {
-  const char l = ascii_lower(c);
-  return (c >= '0' && c <= '9') || (l >= 'a' && l <= 'z');
-}
-
-bool consists_of(std::string_view text, std::string_view more) {
-  return std::ranges::all_of(
-      text, [&](char c) { return is_alphanumeric(c) || more.find(c) != more.npos; });
-}
-
-bool is_token_text(std::string_view text) {
-  return !text.empty() && consists_of(text, "!#$%&'*+-.^_`|~");
-}
-
 // "_" for "-", and letters in any case.
 bool is_named(std::string_view name, std::string_view wanted) {
   return name.size() == wanted.size() &&
@@ -44,13 +32,12 @@ std::string_view valid_proto(std::string_view text) {
 
 std::string_view valid_host(std::string_view text) {
   constexpr std::size_t longest = 255 + 6;
-  return text.size() <= longest && consists_of(text, ".-_:[]") ? text : std::string_view{};
+  return text.size() <= longest && is_made_of(text, ".-_:[]") ? text : std::string_view{};
 }
 
 bool is_port(std::string_view text) {
-  if (text.starts_with('_')) return consists_of(text, "._-");
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  return !text.empty() && text.size() <= 5 && std::ranges::all_of(text, is_digit);
+  if (text.starts_with('_')) return is_made_of(text, "._-");
+  return is_digits(text) && text.size() <= 5;
 }
 
 // RFC 7239 6: an address, its port left out; IPv6 with and without brackets.
@@ -152,7 +139,7 @@ class forwarded_parser {
     if (equals == rest_.npos) return false;
     name = rest_.substr(0, equals);
     rest_.remove_prefix(equals + 1);
-    return is_token_text(name) && (take('"') ? read_quoted(value) : read_token(value));
+    return is_token(name) && (take('"') ? read_quoted(value) : read_token(value));
   }
 
   bool read_token(std::string_view& value) {
@@ -160,7 +147,7 @@ class forwarded_parser {
     value = rest_.substr(0, end);
     rest_.remove_prefix(end);
     // Colons and brackets would need quotes; many proxies leave them out.
-    return !value.empty() && consists_of(value, "!#$%&'*+-.^_`|~:[]");
+    return !value.empty() && is_made_of(value, "!#$%&'*+-.^_`|~:[]");
   }
 
   // No value of ours needs an escape: it stays in, and makes the value nobody's address.
@@ -211,13 +198,9 @@ hop_list read_forwarded(const request_head& request) {
 
 // --- what is told on
 
-void append_field(std::string& lines, std::string_view name, std::string_view value) {
-  lines.append(name).append(": ").append(value).append("\r\n");
-}
-
 std::string plain(const hop& of) {
   if (of.address) return of.address->to_string();
-  const bool hidden = of.text.size() > 1 && of.text.front() == '_' && consists_of(of.text, "._-");
+  const bool hidden = of.text.size() > 1 && of.text.front() == '_' && is_made_of(of.text, "._-");
   return std::string(hidden ? of.text : unknown);
 }
 
@@ -250,7 +233,7 @@ std::string_view only_value(const request_head& request, std::string_view name) 
 }
 
 bool is_request_id(std::string_view text) {
-  return !text.empty() && text.size() <= max_request_id && consists_of(text, "._-");
+  return !text.empty() && text.size() <= max_request_id && is_made_of(text, "._-");
 }
 
 // Browsers send it as well as proxies, and it decides nothing here: so from anybody, if it is
@@ -344,7 +327,7 @@ bool is_traceparent(std::string_view value) {
   for (std::size_t i = 0; i < size; ++i) {
     const bool dash = i == 2 || i == 35 || i == 52;
     const char c = value[i];
-    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    const bool hex = is_digit(c) || (c >= 'a' && c <= 'f');
     if (dash ? c != '-' : !hex) return false;
   }
   const auto version = value.substr(0, 2);

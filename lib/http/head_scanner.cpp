@@ -1,18 +1,12 @@
 #include "http/head_scanner.hpp"
 
+#include "base/characters.hpp"
+
 namespace icapgate::http {
-namespace {
-
-bool is_text(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
-}
-
-}  // namespace
 
 head_scanner::status head_scanner::scan(std::string_view text) {
   for (;;) {
-    while (at_ < text.size() && is_text(text[at_])) ++at_;
+    while (at_ < text.size() && is_field_text(text[at_])) ++at_;
     if (is_first_too_long(at_)) return status::line_too_long;
     if (at_ == text.size()) return status::need_input;
     if (text[at_] != '\r') return status::invalid;

@@ -1,6 +1,7 @@
 #include "http/identity.hpp"
 
 #include "base/base64.hpp"
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -8,19 +9,14 @@
 namespace icapgate::http {
 namespace {
 
-// In a field's value a tab is harmless.
-bool is_control(unsigned char c) {
-  return (c < 0x20 && c != '\t') || c == 0x7f;
-}
-
 // Nothing is passed on where there are more than `most`, or too much of it.
 void append_fields(std::string& lines, const message_head& head, field_id id, std::size_t most) {
   std::string found;
   std::size_t count = 0;
   for (const auto& f : head.fields) {
     if (f.id != id) continue;
-    if (++count > most || std::ranges::any_of(f.value, is_control)) return;
-    found.append(f.name).append(": ").append(f.value).append("\r\n");
+    if (++count > most || !std::ranges::all_of(f.value, is_field_text)) return;
+    append_field(found, f.name, f.value);
     if (found.size() > max_proxy_fields) return;
   }
   lines.append(found);
@@ -48,8 +44,7 @@ std::string basic_user(const request_head& request) {
   const auto colon = credentials->find(':');
   if (colon == std::string::npos || colon > max_user) return {};
   credentials->resize(colon);
-  const auto unfit = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-  return std::ranges::any_of(*credentials, unfit) ? std::string() : *std::move(credentials);
+  return std::ranges::any_of(*credentials, is_control) ? std::string() : *std::move(credentials);
 }
 
 void append_proxy_challenges(std::string& lines, const response_head& response) {

@@ -1,7 +1,7 @@
 #include "http/head.hpp"
 
+#include "base/characters.hpp"
 #include "http/authority.hpp"
-#include "http/characters.hpp"
 #include "http/rules.hpp"
 
 #include <boost/beast/core/error.hpp>
@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 
 namespace icapgate::http {
@@ -225,11 +224,9 @@ bool read_max_forwards(request_head& head) {
   if (head.method != "OPTIONS") return true;
   for (const auto& f : head.fields) {
     if (f.id != field_id::max_forwards) continue;
-    const bool digits = !f.value.empty() && std::all_of(f.value.begin(), f.value.end(), is_digit);
-    if (head.max_forwards || !digits) return false;
-    const std::uint64_t most = UINT32_MAX;
-    head.max_forwards =
-        static_cast<std::uint32_t>(std::min(read_number(f.value).value_or(most), most));
+    const auto value = read_number(f.value);
+    if (head.max_forwards || !value) return false;
+    head.max_forwards = static_cast<std::uint32_t>(std::min<std::uint64_t>(*value, UINT32_MAX));
   }
   return true;
 }

@@ -1,5 +1,6 @@
 #include "http/preferences.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 namespace icapgate::http {
@@ -30,7 +31,7 @@ std::optional<unsigned> parse_weight(std::string_view text) {
   unsigned weight = text[0] == '1' ? 1000 : 0;
   unsigned unit = 100;
   for (const char c : text.substr(text.size() > 1 ? 2 : 1)) {
-    if (c < '0' || c > '9') return std::nullopt;
+    if (!is_digit(c)) return std::nullopt;
     weight += static_cast<unsigned>(c - '0') * unit;
     unit /= 10;
   }

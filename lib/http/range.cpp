@@ -1,5 +1,6 @@
 #include "http/range.hpp"
 
+#include "base/characters.hpp"
 #include "http/rules.hpp"
 
 #include <algorithm>
@@ -32,25 +33,17 @@ struct range_spec {
   std::uint64_t last = no_end;
 };
 
-// RFC 9110 14.1.2: any number of digits is valid. Those too large to count lie behind every end.
-bool parse_position(std::string_view text, std::uint64_t& out) {
-  const auto* end = text.data() + text.size();
-  const auto [stop, ec] = std::from_chars(text.data(), end, out);
-  if (text.empty() || stop != end) return false;
-  if (ec == std::errc::result_out_of_range) out = no_end;
-  return true;
-}
-
 std::optional<range_spec> parse_spec(std::string_view text) {
   const auto dash = text.find('-');
   if (dash == std::string_view::npos) return std::nullopt;
   const auto first = text.substr(0, dash);
   const auto last = text.substr(dash + 1);
-  range_spec spec{.suffix = first.empty()};
-  if (!parse_position(spec.suffix ? last : first, spec.first)) return std::nullopt;
-  if (spec.suffix || last.empty()) return spec;
-  if (!parse_position(last, spec.last) || spec.last < spec.first) return std::nullopt;
-  return spec;
+  const bool suffix = first.empty();
+  // RFC 9110 14.1.2: any number of digits is valid. Those too large to count lie behind every end.
+  const auto from = read_number(suffix ? last : first);
+  const auto to = suffix || last.empty() ? std::optional(no_end) : read_number(last);
+  if (!from || !to || *to < *from) return std::nullopt;
+  return range_spec{suffix, *from, *to};
 }
 
 // False if the value isn't a valid set of byte ranges as a whole: then Range is to be ignored
@@ -71,10 +64,6 @@ bool for_each_spec(std::string_view value, F&& each) {
 }
 
 // --- If-Range
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // RFC 9110 8.8.3.2: an entity tag that proves the same bytes.
 bool is_strong_tag(std::string_view value) {

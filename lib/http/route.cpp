@@ -1,5 +1,6 @@
 #include "http/route.hpp"
 
+#include "base/characters.hpp"
 #include "base/patterns.hpp"
 #include "http/authority.hpp"
 
@@ -10,22 +11,8 @@
 namespace icapgate::http {
 namespace {
 
-// Negative: none.
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = ascii_lower(c);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-// Of the two digits at the beginning.
-std::optional<char> read_escape(std::string_view text) {
-  if (text.size() < 2 || hex_value(text[0]) < 0 || hex_value(text[1]) < 0) return std::nullopt;
-  return static_cast<char>(hex_value(text[0]) * 16 + hex_value(text[1]));
-}
-
 bool separates_for_some(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return c == '/' || c == '\\' || byte < 0x20 || byte == 0x7f;
+  return c == '/' || c == '\\' || is_control(c);
 }
 
 // RFC 3629 3: the shortest form alone is UTF-8. Lax decoders make '.' and '/' of longer ones.

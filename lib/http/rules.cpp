@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::string_view crlf = "\r\n";
 
-void append_field(std::string& wire, std::string_view name, std::string_view value) {
-  wire.append(name).append(": ").append(value).append(crlf);
-}
-
 void append_number(std::string& wire, std::uint64_t value) {
   std::array<char, 20> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;

@@ -1,6 +1,7 @@
 #include "http/signature.hpp"
 
-#include <charconv>
+#include "base/characters.hpp"
+
 #include <string>
 
 namespace icapgate::http {
@@ -11,12 +12,9 @@ namespace {
 char take_decoded(std::string_view& rest) {
   const char c = rest.front();
   rest.remove_prefix(1);
-  if (c != '%' || rest.size() < 2) return c;
-  unsigned char byte = 0;
-  const auto stop = std::from_chars(rest.data(), rest.data() + 2, byte, 16).ptr;
-  if (stop != rest.data() + 2) return c;
-  rest.remove_prefix(2);
-  return static_cast<char>(byte);
+  const auto decoded = c == '%' ? read_escape(rest) : std::nullopt;
+  if (decoded) rest.remove_prefix(2);
+  return decoded.value_or(c);
 }
 
 bool decodes_to(std::string_view encoded, std::string_view name) {

@@ -1,9 +1,9 @@
 #include "icap/exchange.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace icapgate::icap {
 namespace {
@@ -45,13 +45,10 @@ bool find_original(std::string_view extensions, std::optional<std::uint64_t>& of
     auto value = trim(split_off(extensions, ";"));
     if (!iequals(value.substr(0, partial_name.size()), partial_name)) continue;
     const auto name = trim(split_off(value, "="));
-    value = trim(value);
-    std::int64_t number = 0;
-    const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), number);
-    const bool whole = !value.empty() && end == value.data() + value.size() && ec == std::errc{};
-    if (offset || name.size() != partial_name.size() || !whole || value.front() == '-')
+    const auto number = read_number(trim(value));
+    if (offset || name.size() != partial_name.size() || !number || *number > INT64_MAX)
       return false;
-    offset = static_cast<std::uint64_t>(number);
+    offset = number;
   }
   return true;
 }

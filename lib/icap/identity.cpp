@@ -1,14 +1,16 @@
 #include "icap/identity.hpp"
 
 #include "base/base64.hpp"
+#include "base/text.hpp"
 
 #include <algorithm>
 
 namespace icapgate::icap {
 namespace {
 
-void append_field(std::string& fields, std::string_view name, std::string_view value) {
-  if (!value.empty()) fields.append(name).append(": ").append(value).append("\r\n");
+// Nothing where it is not known.
+void append_known(std::string& fields, std::string_view name, std::string_view value) {
+  if (!value.empty()) append_field(fields, name, value);
 }
 
 // As a scanner would look it up: without a zone, and IPv4 that came through an IPv6 socket as IPv4.
@@ -32,13 +34,13 @@ void append_identity(std::string& fields, const identity& of, const service_opti
   const auto wants = [&](bool was_asked, std::string_view word) {
     return was_asked || std::ranges::find(told, word) != told.end();
   };
-  append_field(fields, "X-Request-Id", of.request_id);
+  append_known(fields, "X-Request-Id", of.request_id);
   if (wants(asked.wants_client_ip, "client_ip"))
-    append_field(fields, "X-Client-IP", plain_address(of.client_ip));
+    append_known(fields, "X-Client-IP", plain_address(of.client_ip));
   if (wants(asked.wants_server_ip, "server_ip"))
-    append_field(fields, "X-Server-IP", plain_address(of.server_ip));
+    append_known(fields, "X-Server-IP", plain_address(of.server_ip));
   if (wants(asked.wants_authenticated_user, "user"))
-    append_field(fields, "X-Authenticated-User", local_user(of.user));
+    append_known(fields, "X-Authenticated-User", local_user(of.user));
   fields.append(of.proxy_fields);
 }
 

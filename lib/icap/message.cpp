@@ -1,5 +1,6 @@
 #include "icap/message.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -19,11 +20,6 @@ constexpr std::pair<std::string_view, section> section_names[] = {
     {"opt-body", section::opt_body}, {"null-body", section::null_body},
 };
 
-bool is_digits(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 // A bare CR, LF or NUL could hide a field from one reader that another one sees.
 bool has_hidden_break(std::string_view line) {
   return line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
@@ -31,7 +27,7 @@ bool has_hidden_break(std::string_view line) {
 
 bool is_name(std::string_view name) {
   return !name.empty() &&
-         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
+         std::all_of(name.begin(), name.end(), [](char c) { return is_printable(c) && c != ' '; });
 }
 
 bool is_folded(std::string_view line) {
@@ -43,10 +39,6 @@ void extend(std::string_view& value, std::string_view more) {
   if (more.empty()) return;
   const char* const begin = value.empty() ? more.data() : value.data();
   value = {begin, static_cast<std::size_t>(more.data() + more.size() - begin)};
-}
-
-void append_field(std::string& wire, std::string_view name, std::string_view value) {
-  wire.append(name).append(": ").append(value).append(crlf);
 }
 
 void append_encapsulated(std::string& wire, const exchange_request& request) {

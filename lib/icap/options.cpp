@@ -1,24 +1,14 @@
 #include "icap/options.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <limits>
 
 namespace icapgate::icap {
 namespace {
-
-// Decimal digits alone; a number beyond 64 bits is the largest one.
-std::optional<std::uint64_t> read_number(std::string_view text) {
-  const bool digits = !text.empty() && std::all_of(text.begin(), text.end(),
-                                                   [](char c) { return c >= '0' && c <= '9'; });
-  if (!digits) return std::nullopt;
-  std::uint64_t number = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return ec == std::errc{} ? number : std::numeric_limits<std::uint64_t>::max();
-}
 
 std::string_view value_of(const std::vector<field>& fields, std::string_view name) {
   const field* found = find(fields, name);
@@ -50,9 +40,7 @@ bool has_item(const std::vector<field>& fields, std::string_view name, std::stri
 std::string as_extension(std::string_view item) {
   if (item.starts_with("*.")) item.remove_prefix(1);
   if (item.starts_with('.')) item.remove_prefix(1);
-  std::string lower(item);
-  std::transform(lower.begin(), lower.end(), lower.begin(), ascii_lower);
-  return lower;
+  return lower(item);
 }
 
 void read_transfer(const std::vector<field>& fields, std::string_view name, transfer kind,

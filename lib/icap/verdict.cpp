@@ -1,5 +1,6 @@
 #include "icap/verdict.hpp"
 
+#include "base/characters.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -81,9 +82,9 @@ proof violations(std::string_view value) {
   violation_lines lines(value);
   std::string_view line;
   lines.next(line);
-  std::size_t count = 0, listed = 0;
-  const auto [end, ec] = std::from_chars(line.data(), line.data() + line.size(), count);
-  bool repaired = ec == std::errc{} && end == line.data() + line.size() && count > 0;
+  const auto count = read_number(line).value_or(0);
+  bool repaired = count > 0;
+  std::size_t listed = 0;
   for (; lines.next(line); ++listed) {
     if (listed % 4 == 3 && line != "1") repaired = false;
   }
@@ -345,7 +346,7 @@ std::string cleaned(std::string_view text) {
     out += line.substr(0, max_threat);
   }
   out.resize(std::min(out.size(), max_threat));
-  std::replace_if(out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::replace_if(out.begin(), out.end(), [](char c) { return !is_printable(c); }, '?');
   return out;
 }
 
