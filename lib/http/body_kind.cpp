@@ -1,8 +1,7 @@
 #include "http/body_kind.hpp"
 
+#include "base/patterns.hpp"
 #include "http/preferences.hpp"
-
-#include <algorithm>
 
 namespace icapgate::http {
 namespace {
@@ -11,6 +10,12 @@ constexpr std::string_view event_stream = "text/event-stream";
 
 }  // namespace
 
+std::string_view media_type_of(const response_head& response) {
+  auto value = response.sole_value(field_id::content_type).value_or("");
+  const auto type = trim(split_off(value, ";"));
+  return is_media_type(type) && type.find('*') == type.npos ? type : std::string_view{};
+}
+
 bool is_event_stream(const request_head& request, const response_head& response) {
   bool wanted = false;
   for (const auto& f : request.fields)
@@ -18,10 +23,7 @@ bool is_event_stream(const request_head& request, const response_head& response)
       for_each_preference(f.value, [&](const preference& p) {
         wanted = wanted || (p.weight > 0 && iequals(p.what, event_stream));
       });
-  const auto is_type = [](const field& f) { return f.id == field_id::content_type; };
-  if (!wanted || std::ranges::count_if(response.fields, is_type) != 1) return false;
-  auto type = std::ranges::find_if(response.fields, is_type)->value;
-  return iequals(trim(split_off(type, ";")), event_stream);
+  return wanted && iequals(media_type_of(response), event_stream);
 }
 
 std::string content_encoding_of(const response_head& response) {

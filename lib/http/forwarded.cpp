@@ -18,13 +18,6 @@ struct hop {
 };
 using hop_list = std::vector<hop>;
 
-// "_" for "-", and letters in any case.
-bool is_named(std::string_view name, std::string_view wanted) {
-  return name.size() == wanted.size() &&
-         std::equal(name.begin(), name.end(), wanted.begin(),
-                    [](char a, char b) { return (a == '_' ? '-' : ascii_lower(a)) == b; });
-}
-
 std::string_view valid_proto(std::string_view text) {
   if (iequals(text, "https")) return "https";
   return iequals(text, "http") ? std::string_view("http") : std::string_view{};
@@ -219,19 +212,6 @@ std::string joined(const hop_list& hops, Text text) {
   return out;
 }
 
-// The only field of that name; none where there are several.
-std::string_view only_value(const request_head& request, std::string_view name) {
-  std::string_view found;
-  bool seen = false;
-  for (const auto& f : request.fields) {
-    if (!iequals(f.name, name)) continue;
-    if (seen) return {};
-    seen = true;
-    found = f.value;
-  }
-  return found;
-}
-
 bool is_request_id(std::string_view text) {
   return !text.empty() && text.size() <= max_request_id && is_made_of(text, "._-");
 }
@@ -240,9 +220,9 @@ bool is_request_id(std::string_view text) {
 // valid. None is made: one without the sampled flag would tell the origin not to trace, one with it
 // to trace everything.
 void append_trace(std::string& lines, const request_head& request) {
-  const auto parent = only_value(request, "traceparent");
-  if (!is_traceparent(parent)) return;
-  append_field(lines, "traceparent", parent);
+  const auto parent = request.sole_value("traceparent");
+  if (!parent || !is_traceparent(*parent)) return;
+  append_field(lines, "traceparent", *parent);
   for (const auto& f : request.fields)
     if (iequals(f.name, "tracestate")) append_field(lines, "tracestate", f.value);
 }
@@ -251,7 +231,7 @@ bool is_set_anew(std::string_view name) {
   static constexpr std::array<std::string_view, 7> names{
       "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded",
       "x-request-id",    "traceparent",       "tracestate"};
-  return std::ranges::any_of(names, [&](auto one) { return is_named(name, one); });
+  return std::ranges::any_of(names, [&](auto one) { return is_taken_for(name, one); });
 }
 
 // A trusted peer's other fields: X-Forwarded-Port, X-Real-IP, ...
@@ -270,8 +250,8 @@ hop what_is_told(const request_head& request, hop_list& hops, const network_set&
     if (!trusted.contains(*one->address)) break;
   }
   if (believed == trusted_header::forwarded) return told;
-  told.proto = valid_proto(only_value(request, "x-forwarded-proto"));
-  told.host = valid_host(only_value(request, "x-forwarded-host"));
+  told.proto = valid_proto(request.sole_value("x-forwarded-proto").value_or(""));
+  told.host = valid_host(request.sole_value("x-forwarded-host").value_or(""));
   // Told of the first proxy's client.
   if (!hops.empty()) hops.front().proto = told.proto, hops.front().host = told.host;
   return told;
@@ -280,13 +260,13 @@ hop what_is_told(const request_head& request, hop_list& hops, const network_set&
 }  // namespace
 
 std::string arrival::name() const {
-  return peer ? peer->to_string() : "unix";
+  return peer ? peer->to_string() : std::string(unix_client);
 }
 
 bool is_forwarding_field(std::string_view name) {
   constexpr std::string_view prefix = "x-forwarded-";
-  return is_set_anew(name) || is_named(name, "x-real-ip") ||
-         (name.size() > prefix.size() && is_named(name.substr(0, prefix.size()), prefix));
+  return is_set_anew(name) || is_taken_for(name, "x-real-ip") ||
+         (name.size() > prefix.size() && is_taken_for(name.substr(0, prefix.size()), prefix));
 }
 
 forwarding describe_arrival(const request_head& request, const arrival& from,
@@ -305,8 +285,8 @@ forwarding describe_arrival(const request_head& request, const arrival& from,
     if (told.address) out.client = told.address->to_string();
     if (!told.proto.empty()) claim.proto = told.proto;
     if (!told.host.empty()) claim.host = told.host;
-    const auto id = only_value(request, "x-request-id");
-    if (is_request_id(id)) out.request_id = id;
+    const auto id = request.sole_value("x-request-id");
+    if (id && is_request_id(*id)) out.request_id = *id;
   }
   out.secure = claim.proto == "https";
   hops.push_back(last);

@@ -16,13 +16,16 @@ namespace icapgate::http {
 // it.
 enum class trusted_header : std::uint8_t { x_forwarded_for, forwarded };
 
+// Stands for the address of a client that has none.
+inline constexpr std::string_view unix_client = "unix";
+
 // The connection that a request came in on.
 struct arrival {
   std::optional<ip_address> peer;  // none: a unix socket
   bool trusted = false;            // what the peer says of others counts
   bool secure = false;             // it speaks TLS with us
 
-  // For the access log: the address, or "unix".
+  // For the access log: the address, or `unix_client`.
   std::string name() const;
 };
 
@@ -33,7 +36,7 @@ inline constexpr std::size_t max_request_id = 64;
 
 // What one request says, and what is said of it.
 struct forwarding {
-  std::string client;      // address of the nearest hop that is not trusted; "unix"
+  std::string client;      // address of the nearest hop that is not trusted; or `unix_client`
   std::string request_id;  // the trusted peer's, or our own
   std::string lines;       // whole fields with CRLF, for the origin and the scanner alike
   bool secure = false;     // the client speaks TLS, as far as a trusted peer or we know

@@ -37,6 +37,9 @@ struct message_head {
   bool keep_alive = false;           // the peer allows another message on this connection
 
   const field* find(field_id id) const;
+  // The value of the only such field: nothing where it is missing or stands twice.
+  std::optional<std::string_view> sole_value(field_id id) const;
+  std::optional<std::string_view> sole_value(std::string_view name) const;
 };
 
 struct request_head : message_head {
@@ -74,16 +77,15 @@ errc parse_response(std::string_view text, bool to_head, response_head& out);
 
 using icapgate::iequals;
 
+// Whether programs behind a gateway may read `name` as the `known` one, which is in lower case:
+// many, as CGI programs, take "_" for "-".
+bool is_taken_for(std::string_view name, std::string_view known);
+
 // Calls `each` with every element of a comma-separated list, blanks removed, empty ones left out.
 template <class F>
 void for_each_token(std::string_view list, F&& each) {
   while (!list.empty()) {
-    const auto comma = list.find(',');
-    auto token = list.substr(0, comma);
-    list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
-    while (!token.empty() && (token.front() == ' ' || token.front() == '\t'))
-      token.remove_prefix(1);
-    while (!token.empty() && (token.back() == ' ' || token.back() == '\t')) token.remove_suffix(1);
+    const auto token = trim(split_off(list, ","));
     if (!token.empty()) each(token);
   }
 }

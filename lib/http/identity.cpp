@@ -22,22 +22,12 @@ void append_fields(std::string& lines, const message_head& head, field_id id, st
   lines.append(found);
 }
 
-const field* only(const message_head& head, field_id id) {
-  const field* found = nullptr;
-  for (const auto& f : head.fields) {
-    if (f.id != id) continue;
-    if (found) return nullptr;
-    found = &f;
-  }
-  return found;
-}
-
 }  // namespace
 
 std::string basic_user(const request_head& request) {
-  const auto* field = only(request, field_id::authorization);
-  if (!field) return {};
-  auto rest = field->value;
+  const auto value = request.sole_value(field_id::authorization);
+  if (!value) return {};
+  auto rest = *value;
   if (!iequals(split_off(rest, " "), "basic")) return {};
   auto credentials = from_base64(trim(rest));
   if (!credentials) return {};

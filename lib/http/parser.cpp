@@ -130,14 +130,11 @@ std::optional<framing_fields> read_framing(const message_head& head) {
   return found;
 }
 
-// Content_Length and the like: many programs behind a gateway take "_" for "-".
+// Content_Length and the like.
 bool is_disguised(const field& f) {
   static constexpr std::array<std::string_view, 2> names{"content-length", "transfer-encoding"};
   if (f.id != field_id::unknown || f.name.find('_') == std::string_view::npos) return false;
-  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
-    return std::equal(name.begin(), name.end(), f.name.begin(), f.name.end(),
-                      [](char x, char y) { return x == (y == '_' ? '-' : ascii_lower(y)); });
-  });
+  return std::ranges::any_of(names, [&](auto name) { return is_taken_for(f.name, name); });
 }
 
 bool allows_keep_alive(const message_head& head) {
@@ -168,10 +165,9 @@ void set_framing(message_head& head, const framing_fields& found, body_framing o
 // RFC 9112 3.2: exactly one valid Host; version 1.0 may do without.
 bool read_host(request_head& head) {
   const bool optional = head.version < 11;
-  const auto is_host_field = [](const field& f) { return f.id == field_id::host; };
-  const auto count = std::count_if(head.fields.begin(), head.fields.end(), is_host_field);
-  if (count != 1) return count == 0 && optional;
-  head.host = head.find(field_id::host)->value;
+  const auto host = head.sole_value(field_id::host);
+  if (!host) return optional && !head.find(field_id::host);
+  head.host = *host;
   return head.host.empty() ? optional : read_authority(head.host).has_value();
 }
 
@@ -269,6 +265,17 @@ bool asks_for_other_version(std::string_view text) {
          version != "HTTP/1.0";
 }
 
+template <class Matches>
+std::optional<std::string_view> sole_of(const std::vector<field>& fields, Matches matches) {
+  std::optional<std::string_view> found;
+  for (const auto& f : fields) {
+    if (!matches(f)) continue;
+    if (found) return std::nullopt;
+    found = f.value;
+  }
+  return found;
+}
+
 // Keeps the capacity of the list: a connection parses one head after the other.
 template <class Head>
 void clear(Head& head) {
@@ -283,6 +290,19 @@ void clear(Head& head) {
 const field* message_head::find(field_id id) const {
   const auto at = std::find_if(fields.begin(), fields.end(), [&](auto& f) { return f.id == id; });
   return at == fields.end() ? nullptr : &*at;
+}
+
+std::optional<std::string_view> message_head::sole_value(field_id id) const {
+  return sole_of(fields, [&](const field& f) { return f.id == id; });
+}
+
+std::optional<std::string_view> message_head::sole_value(std::string_view name) const {
+  return sole_of(fields, [&](const field& f) { return iequals(f.name, name); });
+}
+
+bool is_taken_for(std::string_view name, std::string_view known) {
+  return std::ranges::equal(name, known,
+                            [](char x, char y) { return (x == '_' ? '-' : ascii_lower(x)) == y; });
 }
 
 bool request_head::is_idempotent() const {

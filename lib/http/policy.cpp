@@ -2,6 +2,7 @@
 
 #include "base/patterns.hpp"
 #include "http/authority.hpp"
+#include "http/body_kind.hpp"
 
 #include <algorithm>
 #include <string>
@@ -35,15 +36,6 @@ bool fulfils_status(const rule& r, const response_head& response) {
   return r.statuses.empty() || std::ranges::any_of(r.statuses, [&](unsigned wanted) {
            return wanted == (wanted <= largest_class ? response.status / 100 : response.status);
          });
-}
-
-// Type and subtype without parameters; empty unless there is exactly one Content-Type.
-std::string_view media_type_of(const response_head& response) {
-  const auto is_type = [](const field& f) { return f.id == field_id::content_type; };
-  if (std::ranges::count_if(response.fields, is_type) != 1) return {};
-  auto value = std::ranges::find_if(response.fields, is_type)->value;
-  const auto type = trim(split_off(value, ";"));
-  return is_media_type(type) && type.find('*') == type.npos ? type : std::string_view{};
 }
 
 bool fulfils_media_type(const rule& r, const response_head& response) {

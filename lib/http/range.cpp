@@ -17,13 +17,6 @@ constexpr std::uint64_t no_end = std::numeric_limits<std::uint64_t>::max();
 // Every part repeats the type; a longer one would make many parts a load of its own.
 constexpr std::size_t max_part_type = 1024;
 
-// The value of a field that must not stand twice: nothing where it does.
-std::optional<std::string_view> sole_value(const message_head& head, field_id id) {
-  const auto is_it = [&](const field& f) { return f.id == id; };
-  if (std::count_if(head.fields.begin(), head.fields.end(), is_it) != 1) return std::nullopt;
-  return head.find(id)->value;
-}
-
 // --- what was asked
 
 // RFC 9110 14.1.2, before the size is known.
@@ -99,7 +92,7 @@ std::optional<std::uint64_t> date_order(std::string_view date) {
 // RFC 9110 8.8.2.2: two versions within one second have the same date. It proves the same bytes
 // only where the response was made in a later second than the version it carries.
 bool is_strong_date(std::string_view modified, const response_head& response) {
-  const auto date = sole_value(response, field_id::date);
+  const auto date = response.sole_value(field_id::date);
   const auto made = date ? date_order(*date) : std::nullopt;
   const auto changed = date_order(modified);
   return made && changed && *changed < *made;
@@ -110,10 +103,10 @@ bool is_strong_date(std::string_view modified, const response_head& response) {
 // obsolete form never does.
 bool condition_holds(const request_head& request, const response_head& response) {
   if (!request.find(field_id::if_range)) return true;
-  const auto wanted = sole_value(request, field_id::if_range);
+  const auto wanted = request.sole_value(field_id::if_range);
   if (!wanted) return false;
-  if (is_strong_tag(*wanted)) return sole_value(response, field_id::etag) == wanted;
-  return sole_value(response, field_id::last_modified) == wanted &&
+  if (is_strong_tag(*wanted)) return response.sole_value(field_id::etag) == wanted;
+  return response.sole_value(field_id::last_modified) == wanted &&
          is_strong_date(*wanted, response);
 }
 
@@ -223,7 +216,7 @@ bool is_range_field(const field& f) {
 }
 
 bool asks_for_ranges(const request_head& request) {
-  const auto range = sole_value(request, field_id::range);
+  const auto range = request.sole_value(field_id::range);
   return request.method == "GET" && range && for_each_spec(*range, [](const range_spec&) {});
 }
 
@@ -233,7 +226,7 @@ bool asks_for_ranges(const request_head& request) {
 range_plan plan_ranges(const request_head& request, const response_head& response,
                        std::uint64_t size, std::string_view boundary) {
   if (request.method != "GET" || response.status != 200 || size == 0) return {};
-  const auto range = sole_value(request, field_id::range);
+  const auto range = request.sole_value(field_id::range);
   if (!range || !condition_holds(request, response)) return {};
   std::vector<byte_range> ranges;
   std::size_t count = 0;

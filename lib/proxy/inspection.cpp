@@ -46,7 +46,7 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
     : resources_(resources),
       path_(of.request.origin_form),
       request_id_(of.request_id),
-      client_ip_(of.path.client == http::arrival().name() ? std::string() : of.path.client),
+      client_ip_(of.path.client == http::unix_client ? std::string() : of.path.client),
       server_ip_(of.server_ip),
       status_(of.response.status),
       body_(resources.new_spool()),
