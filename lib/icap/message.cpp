@@ -154,6 +154,12 @@ result<std::vector<encapsulated_section>> parse_encapsulated(std::string_view va
   return sections;
 }
 
+errc error_of_status(unsigned status) {
+  if (status == 503 || status == 506) return errc::icap_status_busy;
+  if (status == 401 || status == 407) return errc::icap_status_auth;
+  return status >= 400 && status < 600 ? errc::icap_status_error : errc::icap_status_unexpected;
+}
+
 result<response_head> parse_response_head(std::string_view text) {
   auto line = split_off(text, crlf);
   if (!line.starts_with(response_start) || has_hidden_break(line)) return errc::icap_answer_invalid;

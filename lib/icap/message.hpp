@@ -85,6 +85,10 @@ inline constexpr std::string_view response_start = "ICAP/1.0 ";
 inline constexpr std::size_t max_response_head = 16384;       // bytes
 inline constexpr std::size_t max_encapsulated_heads = 65536;  // bytes, req-hdr and res-hdr together
 
+// What a status that brings nothing of use is an error of: icap_status_busy (503, 506),
+// icap_status_auth (401, 407), icap_status_error (other 4xx and 5xx), else icap_status_unexpected.
+errc error_of_status(unsigned status);
+
 // Parses a whole head, start line to empty line. The status line must be "ICAP/1.0 SP 3DIGIT".
 // Errors: icap_answer_invalid.
 result<response_head> parse_response_head(std::string_view text);

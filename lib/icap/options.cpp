@@ -110,10 +110,7 @@ std::optional<transfer> listed(const transfer_lists& lists, std::string_view pat
 }  // namespace
 
 result<service_options> parse_options(const answer& a) {
-  if (a.status == 503 || a.status == 506) return errc::icap_status_busy;
-  if (a.status == 401 || a.status == 407) return errc::icap_status_auth;
-  if (a.status >= 400 && a.status < 600) return errc::icap_status_error;
-  if (a.status < 200 || a.status >= 300 || a.status == 204) return errc::icap_status_unexpected;
+  if (a.status / 100 != 2 || a.status == 204) return error_of_status(a.status);
   const auto head = parse_response_head(a.head);
   if (!head) return head.error();
 

@@ -310,10 +310,7 @@ result<verdict> verdict_of_status(const answer& a, unsigned original_status) {
   if (a.status == 204) return verdict::clean;
   if (a.status / 100 == 2) return verdict_of_message(a, original_status);
   if (a.status == 403) return verdict::blocked;
-  if (a.status == 503 || a.status == 506) return errc::icap_status_busy;
-  if (a.status == 401 || a.status == 407) return errc::icap_status_auth;
-  if (a.status >= 400 && a.status < 600) return errc::icap_status_error;
-  return errc::icap_status_unexpected;
+  return error_of_status(a.status);
 }
 
 // Where a status tells of a failure or a block, only the scanner's own word explains it as
