@@ -254,10 +254,6 @@ std::uint64_t with_overhead(std::uint64_t size) {
   return size + std::min(overhead, std::numeric_limits<std::uint64_t>::max() - size);
 }
 
-}  // namespace
-
-namespace {
-
 bool is_large(content_coding coding) {
   return coding == content_coding::brotli || coding == content_coding::zstd;
 }

@@ -17,8 +17,8 @@ inline constexpr std::size_t max_content_codings = 3;  // of one body
 
 // The codings of a Content-Encoding value in the order they were applied, without "identity".
 // Several fields are joined with commas by the caller. Empty: the body is not encoded; nullopt: a
-// coding that is not known here, more than `max_content_codings`, or
-// br and zstd more than once among them: each needs megabytes.
+// coding that is not known here, more than `max_content_codings`, or br and zstd more than once
+// among them: each needs megabytes.
 std::optional<std::vector<content_coding>> parse_codings(std::string_view content_encoding);
 
 struct decode_limits {

@@ -196,14 +196,19 @@ std::string as_kept(const option& row, std::string_view text) {
   return out;
 }
 
-std::string parse_choice(const option& row, std::string_view text, std::string& out) {
-  std::string_view rest = row.choices;
-  while (!rest.empty()) {
-    if (split_off(rest, " ") != text) continue;
-    out = text;
-    return {};
-  }
+// `place`: its number in the row's list.
+std::string find_choice(const option& row, std::string_view text, unsigned& place) {
+  place = 0;
+  for (std::string_view rest = row.choices; !rest.empty(); ++place)
+    if (split_off(rest, " ") == text) return {};
   return "is none of: " + std::string(row.choices);
+}
+
+std::string parse_choice(const option& row, std::string_view text, std::string& out) {
+  unsigned place = 0;
+  auto why = find_choice(row, text, place);
+  if (why.empty()) out = text;
+  return why;
 }
 
 std::string parse(const option& row, std::string_view text, std::string& out) {
@@ -226,12 +231,9 @@ template <class Enumeration>
   requires std::is_enum_v<Enumeration>
 std::string parse(const option& row, std::string_view text, Enumeration& out) {
   unsigned place = 0;
-  for (std::string_view rest = row.choices; !rest.empty(); ++place) {
-    if (split_off(rest, " ") != text) continue;
-    out = static_cast<Enumeration>(place);
-    return {};
-  }
-  return "is none of: " + std::string(row.choices);
+  auto why = find_choice(row, text, place);
+  if (why.empty()) out = static_cast<Enumeration>(place);
+  return why;
 }
 
 void complain(problems& found, std::string_view text, const std::string& why) {

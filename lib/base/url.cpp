@@ -160,26 +160,6 @@ bool parse_parts(const boost::urls::url_view& u, url& out, std::string& why) {
   return true;
 }
 
-// "/run/c-icap.sock:/avscan", what stands behind "icap+unix:".
-bool parse_unix(std::string_view text, url& out, std::string& why) {
-  const auto end = text.find(":/");
-  const auto path = text.substr(0, end);
-  if (path.size() < 2 || path.front() != '/' || path.back() == '/' || path.starts_with("//"))
-    why = "has no absolute path of a socket; the form is icap+unix:/path/to/socket:/service";
-  else if (end == std::string_view::npos)
-    why = "has no \":/service\" after the socket's path";
-  else if (path.size() > longest_socket_path)
-    why = "has a socket path of more than 107 bytes, which the system does not take";
-  else if (text.find('#') != std::string_view::npos)
-    why = "has a fragment (#...), which is never sent";
-  else {
-    out = {std::string(unix_scheme), "localhost", 1344, std::string(text.substr(end + 1)),
-           std::string(path)};
-    return true;
-  }
-  return false;
-}
-
 // `form`: as the whole has to be written.
 bool is_socket_path(std::string_view path, std::string_view form, std::string& why) {
   if (path.size() < 2 || path.front() != '/' || path.back() == '/' || path.starts_with("//"))
@@ -189,6 +169,24 @@ bool is_socket_path(std::string_view path, std::string_view form, std::string& w
   else
     return true;
   return false;
+}
+
+// "/run/c-icap.sock:/avscan", what stands behind "icap+unix:".
+bool parse_unix(std::string_view text, url& out, std::string& why) {
+  const auto end = text.find(":/");
+  const auto path = text.substr(0, end);
+  if (!is_socket_path(path, "icap+unix:/path/to/socket:/service", why)) return false;
+  if (end == std::string_view::npos) {
+    why = "has no \":/service\" after the socket's path";
+    return false;
+  }
+  if (text.find('#') != std::string_view::npos) {
+    why = "has a fragment (#...), which is never sent";
+    return false;
+  }
+  out = {std::string(unix_scheme), "localhost", 1344, std::string(text.substr(end + 1)),
+         std::string(path)};
+  return true;
 }
 
 bool parse_unix_endpoint(std::string_view text, endpoint& out, std::string& why) {
