@@ -235,11 +235,9 @@ task<finding> examination::tiny_chunks() {
   const auto body = padded_eicar_zip(4096);
   const auto wire = in_single_bytes(body);
   auto connected = co_await prober_.connect();
-  outcome seen;
   if (!connected) {
-    seen.reason = connected.error();
-    seen.text = describe(seen.reason).text;
-    co_return must_stop(seen);
+    const auto none = unanswered(connected.error());
+    co_return must_stop(none);
   }
   const auto uri = prober_.scanner().request_uri();
   const auto sent = co_await prober_.send_raw(**connected, uri, wire, body.size());
@@ -247,7 +245,7 @@ task<finding> examination::tiny_chunks() {
   auto adapted = prober_.empty_spool();
   original.append(body);
   adapted.append(sent.body);
-  seen = prober_.judged(sent.reason, sent.answer, original, adapted);
+  const auto seen = prober_.judged(sent.reason, sent.answer, original, adapted);
   auto found = must_stop(seen);
   found.text = std::to_string(body.size()) + " of one byte: " + found.text;
   co_return found;
@@ -260,9 +258,7 @@ task<outcome> examination::climb_to(std::uint64_t size) {
   const std::function<bool(std::string_view)> sink = [&](std::string_view piece) {
     return spool.append(piece) == proxy::spool_status::ok;
   };
-  outcome seen;
-  seen.reason = errc::spool_failed;
-  seen.text = describe(seen.reason).text;
+  auto seen = unanswered(errc::spool_failed);
   if (padded_eicar_zip(size, sink)) seen = co_await prober_.show(spool, usual());
   co_return seen;
 }

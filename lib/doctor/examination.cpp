@@ -177,8 +177,7 @@ task<finding> examination::options() {
   if (connected)
     seen = co_await prober_.ask_options(**connected);
   else
-    seen.reason = connected.error();
-  if (!connected) seen.text = describe(seen.reason).text;
+    seen = unanswered(connected.error());
   // What a 200 to OPTIONS lacks for a verdict does not count.
   const auto options = icap::parse_options(seen.answer);
   if (!seen.complete) co_return failed(seen.text, hint_for(seen));

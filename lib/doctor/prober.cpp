@@ -97,14 +97,20 @@ task<outcome> prober::ask_options(stream& to) {
   co_return co_await run(to, request, none);
 }
 
-task<outcome> prober::show(stream& to, body_spool& body, manner how) {
-  const auto head = response_head(body.size());
+icap::exchange_request prober::respmod(std::string_view head) const {
   icap::exchange_request request;
   request.uri = uri_;
   request.host = host_;
   request.request_head = request_head;
   request.response_head = head;
   request.fields = fields_;
+  request.allow_204 = vendor_.allow_204;
+  return request;
+}
+
+task<outcome> prober::show(stream& to, body_spool& body, manner how) {
+  const auto head = response_head(body.size());
+  auto request = respmod(head);
   request.allow_204 = how.allow_204 && vendor_.allow_204;
   request.allow_206 = how.allow_206;
   request.preview = how.preview;
@@ -115,10 +121,7 @@ task<outcome> prober::show(body_spool& body, manner how) {
   auto connected = co_await connect();
   if (!connected) {
     note(connected.error());
-    outcome failed;
-    failed.reason = connected.error();
-    failed.text = describe(failed.reason).text;
-    co_return failed;
+    co_return unanswered(connected.error());
   }
   co_return co_await show(**connected, body, how);
 }
@@ -266,13 +269,8 @@ task<void> raw_exchange::wait() {
 task<upload> prober::send_raw(stream& to, std::string_view uri, std::string_view body,
                               std::uint64_t length) {
   const auto head = response_head(length);
-  icap::exchange_request request;
+  auto request = respmod(head);
   request.uri = uri;
-  request.host = host_;
-  request.request_head = request_head;
-  request.response_head = head;
-  request.fields = fields_;
-  request.allow_204 = vendor_.allow_204;
   std::string wire;
   icap::exchange machine;
   machine.begin(request, wire);
@@ -282,6 +280,13 @@ task<upload> prober::send_raw(stream& to, std::string_view uri, std::string_view
   auto out = co_await attempt.run(settings_.icap_limits.verdict, settings_.icap_limits.connect);
   note(out.reason);
   co_return out;
+}
+
+outcome unanswered(errc reason) {
+  outcome out;
+  out.reason = reason;
+  out.text = describe(reason).text;
+  return out;
 }
 
 std::string hint_for(const outcome& bad) {

@@ -42,6 +42,9 @@ struct outcome {
   bool reusable = false;  // the connection
 };
 
+// One without an answer.
+outcome unanswered(errc reason);
+
 // How a body is shown.
 struct manner {
   std::optional<std::size_t> preview = std::nullopt;
@@ -97,6 +100,8 @@ class prober {
   unsigned silences() const { return silences_; }
 
  private:
+  // `head` of the response; it has to outlive what is made of it.
+  icap::exchange_request respmod(std::string_view head) const;
   task<outcome> run(proxy::stream& to, const icap::exchange_request& request,
                     proxy::body_spool& body);
   void note(errc reason);
