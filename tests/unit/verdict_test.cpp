@@ -170,6 +170,9 @@ TEST_CASE(
   CHECK(kind(answer(500, {type2})) == verdict::unscannable);
   CHECK(kind(answer(200, {}, {type2}, "403 Forbidden")) == verdict::blocked);
   CHECK(error(answer(500, {}, {type2})) == errc::icap_status_error);
+  auto no_message = answer(200, {type2});
+  no_message.http_head.clear();
+  CHECK(error(no_message) == errc::icap_answer_invalid);
 }
 
 TEST_CASE("verdict: a repaired body is delivered, with its threat told") {
