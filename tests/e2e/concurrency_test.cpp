@@ -1,4 +1,5 @@
 // Many at once, and both directions at once.
+#include "kit/held_scans.hpp"
 #include "kit/stage.hpp"
 
 #include "catch.hpp"
@@ -91,19 +92,14 @@ TEST_CASE("concurrency: 50 clients at once get each their own body on two worker
 }
 
 TEST_CASE("concurrency: a scan that waits holds up nobody else") {
-  happening decide;
   stage on;
   on.origin.when("/slow", {.body = "slow"});
   on.origin.when("/quick", {.body = "quick"});
-  on.scanner.play([&](exchange& with) {
-    with.body();
-    if (with.seen().request.second.ends_with("/slow")) decide.wait();
-    with.answer(no_modification());
-  });
+  held_scans held(on.scanner, no_modification(), "/slow");
   auto waiting = on.client();
   waiting.send("GET", "/slow");
   for (int i = 0; i < 5; ++i) CHECK(on.get("/quick").body == "quick");
-  decide.tell();
+  held.decide();
   CHECK(waiting.receive().body == "slow");
 }
 

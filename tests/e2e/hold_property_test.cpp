@@ -1,5 +1,6 @@
 // delivery = "hold": no byte of a body that the scanner calls harmful ever reaches a client. Every
 // byte of such a body has its highest bit set, and nothing else in these plays has.
+#include "kit/held_scans.hpp"
 #include "kit/stage.hpp"
 
 #include "catch.hpp"
@@ -197,21 +198,14 @@ TEST_CASE("hold: nothing leaks where the answer breaks off") {
 
 TEST_CASE("hold: no byte before the verdict, in any framing") {
   for (const auto form : {framing::length, framing::chunked, framing::close}) {
-    happening scanned;
-    happening decide;
     stage on;
     on.origin.when("/a", {.body = noise(200'000), .form = form});
-    on.scanner.play([&](exchange& with) {
-      with.body();
-      scanned.tell();
-      decide.wait();
-      with.answer(no_modification());
-    });
+    held_scans held(on.scanner);
     auto client = on.client();
     client.send("GET", "/a");
-    scanned.wait();
+    held.wait_for_one();
     CHECK(client.wire().is_quiet(200ms));
-    decide.tell();
+    held.decide();
     CHECK(difference(client.receive().body, noise(200'000)) == "");
   }
 }

@@ -4,6 +4,7 @@
 // tagged "large" are of real sizes and measure the whole process. They are run by name, on a
 // release:
 //   ICAPGATE_BINARY=build/release/icapgate build/dev/tests/e2e/e2e_tests "[large]"
+#include "kit/held_scans.hpp"
 #include "kit/lab.hpp"
 #include "kit/stage.hpp"
 
@@ -245,21 +246,14 @@ TEST_CASE("memory: bodies at once cost what the spool may have, and little more"
 
 TEST_CASE("memory: a spooled body has no name in its folder") {
   const temporary_folder folder;
-  happening scanned;
-  happening decide;
   stage on({.env = {{setting::spool_dir, folder.path()}}});
   on.origin.when("/a", {.body = noise(5 * mebibyte)});
-  on.scanner.play([&](exchange& with) {
-    with.body();
-    scanned.tell();
-    decide.wait();
-    with.answer(no_modification());
-  });
+  held_scans held(on.scanner);
   auto client = on.client();
   client.send("GET", "/a");
-  scanned.wait();
+  held.wait_for_one();
   CHECK(std::filesystem::is_empty(folder.path()));
-  decide.tell();
+  held.decide();
   CHECK(difference(client.receive().body, noise(5 * mebibyte)) == "");
   CHECK(std::filesystem::is_empty(folder.path()));
 }

@@ -1,4 +1,5 @@
 // The modes that scan nothing, or nothing that the client waits for.
+#include "kit/held_scans.hpp"
 #include "kit/lab.hpp"
 #include "kit/numbers.hpp"
 
@@ -16,19 +17,23 @@ gate_settings monitoring_with(const std::string& more) {
   return {.config = "[policy]\nmode = \"monitor\"\n" + more};
 }
 
-// The scanner finds something, but says so only when it is told to.
-void find_late(stage& on, const happening& decide) {
-  on.scanner.play([&](exchange& with) {
-    with.body();
-    decide.wait();
-    with.answer(block_page());
-  });
-}
-
 void check_delivered(const response& got, const std::string& body) {
   CHECK(got.status == 200);
   CHECK(got.whole());
   CHECK(difference(got.body, body) == "");
+}
+
+// A response to a request that would have been changed, were it for a scan.
+void check_request_untouched(stage& on) {
+  on.origin.when("/part", {.status = "206 Partial Content",
+                           .fields = {{"Content-Range", "bytes 0-3/10"}},
+                           .body = "four"});
+  const auto got = on.get("/part", {{"Range", "bytes=0-3"}, {"Accept-Encoding", "gzip"}});
+  CHECK(got.status == 206);
+  CHECK(got.body == "four");
+  const auto asked = on.origin.request("/part");
+  CHECK(value(asked.head.fields, "Range") == "bytes=0-3");
+  CHECK(value(asked.head.fields, "Accept-Encoding") == "gzip");
 }
 
 void check_monitored(const access_line& line, const std::string& verdict) {
@@ -58,35 +63,26 @@ TEST_CASE("monitor: mode off delivers all of it and asks no scanner") {
 
 TEST_CASE("monitor: mode off leaves the request as it is") {
   stage on({.env = {{"ICAPGATE_MODE", "off"}}});
-  on.origin.when("/part", {.status = "206 Partial Content",
-                           .fields = {{"Content-Range", "bytes 0-3/10"}},
-                           .body = "four"});
-  const auto got = on.get("/part", {{"Range", "bytes=0-3"}, {"Accept-Encoding", "gzip"}});
-  CHECK(got.status == 206);
-  CHECK(got.body == "four");
-  const auto asked = on.origin.request("/part");
-  CHECK(value(asked.head.fields, "Range") == "bytes=0-3");
-  CHECK(value(asked.head.fields, "Accept-Encoding") == "gzip");
+  check_request_untouched(on);
 }
 
 TEST_CASE("monitor: the client has its whole response before the scanner answers") {
   for (const auto form : {framing::length, framing::chunked, framing::close}) {
-    happening decide;
     stage on(monitoring);
     on.origin.when("/virus", {.fields = {{"ETag", "\"1\""}}, .body = eicar(), .form = form});
-    find_late(on, decide);
+    held_scans held(on.scanner, block_page());
     const auto got = on.get("/virus");
     check_delivered(got, eicar());
     CHECK(value(got.fields(), "ETag") == "\"1\"");
     wait_until("the scanner has the copy", [&] { return on.scanner.scans().size() == 1; });
     CHECK(on.icapgate.access_log() == "");
-    decide.tell();
+    held.decide();
     const auto line = on.icapgate.line();
     check_monitored(line, "blocked");
     CHECK(line.text("threat") == "Play.Virus");
     CHECK(line.number("bytes_out") > 0);
     CHECK(on.scanner.scan_of("/virus").body == eicar());
-    CHECK(number_of(on, "icapgate_scans_total{verdict=\"blocked\"}") == 1);
+    CHECK(metric(on, "scans_total{verdict=\"blocked\"}") == 1);
   }
 }
 
@@ -123,16 +119,15 @@ TEST_CASE("monitor: bytes pass as they come, before the origin has sent the rest
 }
 
 TEST_CASE("monitor: a pending scan does not hold up the next request of the connection") {
-  happening decide;
   stage on(monitoring);
-  find_late(on, decide);
+  held_scans held(on.scanner, block_page());
   auto client = on.client();
   for (int i = 0; i < 3; ++i) {
     const auto target = "/" + std::to_string(i);
     on.origin.when(target, {.body = noise(100'000, static_cast<unsigned>(i))});
     check_delivered(client.get(target), noise(100'000, static_cast<unsigned>(i)));
   }
-  decide.tell();
+  held.decide();
   for (const auto& line : on.icapgate.lines(3)) check_monitored(line, "blocked");
   CHECK(on.scanner.scans().size() == 3);
 }
@@ -215,24 +210,15 @@ TEST_CASE("monitor: a response that the origin cuts is cut for the client, and n
 
 TEST_CASE("monitor: the request is left as it is, and a part is delivered as one") {
   stage on(monitoring);
-  on.origin.when("/part", {.status = "206 Partial Content",
-                           .fields = {{"Content-Range", "bytes 0-3/10"}},
-                           .body = "four"});
-  const auto got = on.get("/part", {{"Range", "bytes=0-3"}, {"Accept-Encoding", "gzip"}});
-  CHECK(got.status == 206);
-  CHECK(got.body == "four");
-  const auto asked = on.origin.request("/part");
-  CHECK(value(asked.head.fields, "Range") == "bytes=0-3");
-  CHECK(value(asked.head.fields, "Accept-Encoding") == "gzip");
+  check_request_untouched(on);
   CHECK(on.last_line().text("action") == "monitored");
   CHECK(on.last_line().text("verdict") == "unscannable");
 }
 
 TEST_CASE("monitor: a drain waits for the scans that no client waits for") {
-  happening decide;
   stage on(monitoring);
   on.origin.when("/virus", {.body = eicar()});
-  find_late(on, decide);
+  held_scans held(on.scanner, block_page());
   {
     auto client = on.client();
     check_delivered(client.get("/virus", {{"Connection", "close"}}), eicar());
@@ -240,7 +226,7 @@ TEST_CASE("monitor: a drain waits for the scans that no client waits for") {
   wait_until("the scanner has the copy", [&] { return on.scanner.scans().size() == 1; });
   on.icapgate.terminate();
   wait_until("new connections are refused", [&] { return !can_connect(on.icapgate.port()); });
-  decide.tell();
+  held.decide();
   CHECK(on.icapgate.wait() == 0);
   check_monitored(on.icapgate.line(), "blocked");
 }

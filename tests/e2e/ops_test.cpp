@@ -1,4 +1,5 @@
 // What the person who runs it has to do with: start, end, health, numbers, log.
+#include "kit/held_scans.hpp"
 #include "kit/lab.hpp"
 #include "kit/stage.hpp"
 
@@ -39,24 +40,17 @@ double total(const std::map<std::string, double>& all, const std::string& part) 
 }  // namespace
 
 TEST_CASE("ops: SIGTERM lets a running transfer finish and then ends with status 0") {
-  happening scanned;
-  happening decide;
   stage on;
   on.origin.when("/a", {.body = noise(3'000'000)});
-  on.scanner.play([&](exchange& with) {
-    with.body();
-    scanned.tell();
-    decide.wait();
-    with.answer(no_modification());
-  });
+  held_scans held(on.scanner);
   auto client = on.client();
   auto idle = on.client();
   client.send("GET", "/a");
-  scanned.wait();
+  held.wait_for_one();
   on.icapgate.terminate();
   wait_until("new connections are refused", [&] { return !can_connect(on.icapgate.port()); });
   CHECK(idle.ended());
-  decide.tell();
+  held.decide();
   const auto got = client.receive();
   CHECK(got.status == 200);
   CHECK(got.whole());

@@ -106,7 +106,7 @@ TEST_CASE("policy: one byte over max_scan_size is refused by its Content-Length 
   CHECK_FALSE(has(got.fields(), "ETag"));
   CHECK(on.scanner.scans().empty());
   CHECK(unscanned(on, "oversize") == 0);
-  CHECK(number_of(on, "icapgate_transactions_total{reason=\"policy_oversize\"}") == 1);
+  CHECK(metric(on, "transactions_total{reason=\"policy_oversize\"}") == 1);
 
   for (const auto size : {limit - 1, limit}) {
     const auto target = "/" + std::to_string(size);

@@ -27,7 +27,7 @@ response get(stage& on, const std::string& target, const std::string& host) {
 }
 
 double of_origin(stage& on, const std::string& name, std::uint16_t port) {
-  return number_of(on, "icapgate_" + name + "{origin=\"" + url_of(port) + "\"}");
+  return metric(on, "" + name + "{origin=\"" + url_of(port) + "\"}");
 }
 
 const std::string unknown = "client_host_unknown";

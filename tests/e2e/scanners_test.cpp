@@ -1,5 +1,6 @@
 // Several scanners, and scanners that can't be relied on: who is asked, who is left alone, and what
 // the client notices of it.
+#include "kit/held_scans.hpp"
 #include "kit/lab.hpp"
 #include "kit/stage.hpp"
 
@@ -292,16 +293,9 @@ TEST_CASE("scanners: an address without a service and without a vendor that has 
 }
 
 TEST_CASE("scanners: a scan waits for a place, and has 503 when the queue's time is over") {
-  happening decide;
-  const auto hold = [&](exchange& with) {
-    with.body();
-    decide.wait();
-    with.answer(no_modification());
-  };
   icap_peer one;
   icap_peer two;
-  one.play(hold);
-  two.play(hold);
+  held_scans at_one(one), at_two(two);
   stage on({.scanners = {one.port(), two.port()},
             .env = {{setting::scanner_connections, "1"}, {setting::scanner_queue, "400ms"}}});
   serve_bodies(on);
@@ -315,27 +309,23 @@ TEST_CASE("scanners: a scan waits for a place, and has 503 when the queue's time
   check_refusal(refused, line);
   CHECK(line.text("reason") == "icap_acquire_timeout");
   CHECK(line.number("total_ms") >= 400);
-  decide.tell();
+  at_one.decide();
+  at_two.decide();
   CHECK(first.receive().body == small_body);
   CHECK(second.receive().body == small_body);
 }
 
 TEST_CASE("scanners: a scan that waits gets the place that becomes free") {
-  happening decide;
   stage on({.env = {{setting::scanner_connections, "1"}, {setting::scanner_queue, "20s"}}});
   serve_bodies(on);
-  on.scanner.play([&](exchange& with) {
-    with.body();
-    decide.wait();
-    with.answer(no_modification());
-  });
+  held_scans held(on.scanner);
   auto first = on.client();
   auto second = on.client();
   first.send("GET", "/small");
   wait_until("it is busy", [&] { return on.scanner.scans().size() == 1; });
   second.send("GET", "/small");
   wait_until("both were fetched", [&] { return on.origin.requests().size() == 2; });
-  decide.tell();
+  held.decide();
   CHECK(first.receive().body == small_body);
   CHECK(second.receive().body == small_body);
 }

@@ -1,5 +1,6 @@
 // Where bodies are until their verdict: the budget of memory and disk, trouble with the file, and
 // scanners' connections that slow bodies don't hold.
+#include "kit/held_scans.hpp"
 #include "kit/numbers.hpp"
 
 #include "catch.hpp"
@@ -22,32 +23,6 @@ std::string tight(const std::string& wait) {
   return "total_memory = \"1MiB\"\ntotal_disk = \"1MiB\"\nwait = \"" + wait + "\"\n";
 }
 
-// Scans of that target wait; others are clean at once.
-class held_scans {
- public:
-  held_scans(stage& on, const std::string& target) {
-    on.scanner.play([now = now_, target](exchange& with) {
-      with.body();
-      if (with.seen().request.second.ends_with(target)) {
-        now->held.tell();
-        now->decide.wait();
-      }
-      with.answer(no_modification());
-    });
-  }
-  ~held_scans() { decide(); }
-
-  void wait_for_one() { now_->held.wait(); }
-  void decide() { now_->decide.tell(); }
-
- private:
-  struct moments {
-    happening held;
-    happening decide;
-  };
-  std::shared_ptr<moments> now_ = std::make_shared<moments>();  // scripts may outlive the play
-};
-
 // An origin that sends a part of a body, and the rest when it is told to.
 class slow_body {
  public:
@@ -56,26 +31,45 @@ class slow_body {
     const response_text text{.body = body, .form = form, .chunks = {.size = body.size()}};
     const auto wire = text.wire();
     const auto cut = wire.size() - (body.size() - first);
-    on.origin.when(target, [now = now_, wire, cut](connection& to, const origin_request&) {
+    on.origin.when(target, [go_on = go_on_, wire, cut](connection& to, const origin_request&) {
       to.write(std::string_view(wire).substr(0, cut));
-      now->go_on.wait();
+      go_on->wait();
       to.write(std::string_view(wire).substr(cut));
     });
   }
   ~slow_body() { go_on(); }
-  void go_on() { now_->go_on.tell(); }
+  void go_on() { go_on_->tell(); }
 
  private:
-  struct moments {
-    happening go_on;
-  };
-  std::shared_ptr<moments> now_ = std::make_shared<moments>();
+  std::shared_ptr<happening> go_on_ = std::make_shared<happening>();
+};
+
+// One MiB of memory and one of disk for all bodies together, and a body at the scanner that needs
+// both.
+struct full_spool {
+  explicit full_spool(const std::string& wait)
+      : on(spooling(tight(wait))),
+        scanner(on.scanner, no_modification(), "/first"),
+        first(on.client()) {
+    on.origin.when("/first", {.body = body});
+    first.send("GET", "/first");
+    scanner.wait_for_one();
+  }
+  void let_go() {
+    scanner.decide();
+    CHECK(difference(first.receive().body, body) == "");
+  }
+
+  const std::string body = noise(2 * mebibyte);
+  stage on;
+  held_scans scanner;
+  http_client first;
 };
 
 void check_spool_empty(stage& on) {
   wait_until("an empty spool", [&] {
-    return number_of(on, "icapgate_spool_bytes{store=\"memory\"}") == 0 &&
-           number_of(on, "icapgate_spool_bytes{store=\"disk\"}") == 0;
+    return metric(on, "spool_bytes{store=\"memory\"}") == 0 &&
+           metric(on, "spool_bytes{store=\"disk\"}") == 0;
   });
 }
 
@@ -110,23 +104,23 @@ TEST_CASE("spool: bodies that find no memory go on in files") {
     stage on(spooling("total_memory = \"1MiB\"\ntotal_disk = \"16MiB\"\n"));
     const auto body = noise(mebibyte);
     on.origin.when("/a", {.body = body, .form = form});
-    held_scans scanner(on, "/a");
+    held_scans scanner(on.scanner);
     std::vector<http_client> clients;
     for (int i = 0; i < 3; ++i) {
       clients.push_back(on.client());
       clients.back().send("GET", "/a");
     }
     wait_until("three bodies in the spool", [&] {
-      return number_of(on, "icapgate_spool_bytes{store=\"memory\"}") +
-                 number_of(on, "icapgate_spool_bytes{store=\"disk\"}") >=
+      return metric(on, "spool_bytes{store=\"memory\"}") +
+                 metric(on, "spool_bytes{store=\"disk\"}") >=
              3.0 * mebibyte;
     });
-    CHECK(number_of(on, "icapgate_spool_bytes{store=\"memory\"}") <= mebibyte);
-    CHECK(number_of(on, "icapgate_spool_limit_bytes{store=\"memory\"}") == mebibyte);
-    CHECK(number_of(on, "icapgate_spool_limit_bytes{store=\"disk\"}") == 16.0 * mebibyte);
+    CHECK(metric(on, "spool_bytes{store=\"memory\"}") <= mebibyte);
+    CHECK(metric(on, "spool_limit_bytes{store=\"memory\"}") == mebibyte);
+    CHECK(metric(on, "spool_limit_bytes{store=\"disk\"}") == 16.0 * mebibyte);
     scanner.decide();
     for (auto& client : clients) CHECK(difference(client.receive().body, body) == "");
-    CHECK(number_of(on, "icapgate_spool_waits_total") == 0);
+    CHECK(metric(on, "spool_waits_total") == 0);
     check_spool_empty(on);
   }
 }
@@ -134,25 +128,20 @@ TEST_CASE("spool: bodies that find no memory go on in files") {
 TEST_CASE("spool: a full budget is waited for, then it means 503") {
   for (const auto form : {framing::length, framing::chunked}) {
     INFO("framing " << static_cast<int>(form));
-    stage on(spooling(tight("400ms")));
+    full_spool full("400ms");
+    auto& on = full.on;
     const auto body = noise(2 * mebibyte - 1);
-    on.origin.when("/first", {.body = noise(2 * mebibyte)});
     on.origin.when("/second", {.body = body, .form = form});
-    held_scans scanner(on, "/first");
-    auto first = on.client();
-    first.send("GET", "/first");
-    scanner.wait_for_one();
     const auto began = std::chrono::steady_clock::now();
     const auto refused = on.get("/second");
     CHECK(std::chrono::steady_clock::now() - began >= 400ms);
     check_refused(refused, on.last_line(), "spool_full");
-    CHECK(number_of(on, "icapgate_spool_waits_total") == 1);
-    CHECK(number_of(on, "icapgate_spool_refusals_total") == 1);
-    CHECK(number_of(on, "icapgate_transactions_total{reason=\"spool_full\"}") == 1);
-    scanner.decide();
-    CHECK(difference(first.receive().body, noise(2 * mebibyte)) == "");
+    CHECK(metric(on, "spool_waits_total") == 1);
+    CHECK(metric(on, "spool_refusals_total") == 1);
+    CHECK(metric(on, "transactions_total{reason=\"spool_full\"}") == 1);
+    full.let_go();
     CHECK(difference(on.client().get("/second").body, body) == "");
-    CHECK(number_of(on, "icapgate_spool_refusals_total") == 1);
+    CHECK(metric(on, "spool_refusals_total") == 1);
     check_spool_empty(on);
   }
 }
@@ -160,37 +149,25 @@ TEST_CASE("spool: a full budget is waited for, then it means 503") {
 TEST_CASE("spool: room that is made in time means no error") {
   for (const auto form : {framing::length, framing::chunked}) {
     INFO("framing " << static_cast<int>(form));
-    stage on(spooling(tight("1m")));
+    full_spool full("1m");
+    auto& on = full.on;
     const auto body = noise(2 * mebibyte - 1);
-    on.origin.when("/first", {.body = noise(2 * mebibyte)});
     on.origin.when("/second", {.body = body, .form = form});
-    held_scans scanner(on, "/first");
-    auto first = on.client();
-    first.send("GET", "/first");
-    scanner.wait_for_one();
     auto second = on.client();
     second.send("GET", "/second");
-    wait_until("a body that waits for room",
-               [&] { return number_of(on, "icapgate_spool_waits_total") == 1; });
-    scanner.decide();
-    CHECK(difference(first.receive().body, noise(2 * mebibyte)) == "");
+    wait_until("a body that waits for room", [&] { return metric(on, "spool_waits_total") == 1; });
+    full.let_go();
     CHECK(difference(second.receive().body, body) == "");
-    CHECK(number_of(on, "icapgate_spool_refusals_total") == 0);
+    CHECK(metric(on, "spool_refusals_total") == 0);
     check_spool_empty(on);
   }
 }
 
 TEST_CASE("spool: without a wait a full budget means 503 at once") {
-  stage on(spooling(tight("0")));
-  on.origin.when("/first", {.body = noise(2 * mebibyte)});
-  on.origin.when("/second", {.body = noise(1000)});
-  held_scans scanner(on, "/first");
-  auto first = on.client();
-  first.send("GET", "/first");
-  scanner.wait_for_one();
-  check_refused(on.get("/second"), on.last_line(), "spool_full");
-  scanner.decide();
-  CHECK(first.receive().status == 200);
+  full_spool full("0");
+  full.on.origin.when("/second", {.body = noise(1000)});
+  check_refused(full.on.get("/second"), full.on.last_line(), "spool_full");
+  full.let_go();
 }
 
 TEST_CASE("spool: a body larger than the whole budget is refused at once, to the byte") {
@@ -201,8 +178,8 @@ TEST_CASE("spool: a body larger than the whole budget is refused at once, to the
   CHECK(on.scanner.scans().size() == 1);
   check_refused(on.get("/beyond"), on.last_line(), "spool_full");
   CHECK(on.scanner.scans().size() == 1);
-  CHECK(number_of(on, "icapgate_spool_waits_total") == 0);
-  CHECK(number_of(on, "icapgate_spool_refusals_total") == 1);
+  CHECK(metric(on, "spool_waits_total") == 0);
+  CHECK(metric(on, "spool_refusals_total") == 1);
 }
 
 TEST_CASE("spool: a body without a length outgrows the whole budget") {
@@ -212,7 +189,7 @@ TEST_CASE("spool: a body without a length outgrows the whole budget") {
   on.origin.when("/beyond", {.body = noise(2 * mebibyte + 1), .form = framing::chunked});
   CHECK(difference(on.get("/fits").body, noise(2 * mebibyte - 1)) == "");
   check_refused(on.get("/beyond"), on.last_line(), "spool_full");
-  CHECK(number_of(on, "icapgate_spool_refusals_total") == 1);
+  CHECK(metric(on, "spool_refusals_total") == 1);
   check_spool_empty(on);
 }
 
@@ -235,7 +212,7 @@ TEST_CASE("spool: a scanner's version that finds no room means 503 and is counte
   on.origin.when("/b", {.body = noise(1000)});
   on.scanner.always(adapted("HTTP/1.1 200 OK\r\n\r\n", noise(2 * mebibyte)));
   check_refused(on.get("/a"), on.last_line(), "spool_full");
-  CHECK(number_of(on, "icapgate_spool_refusals_total") == 1);
+  CHECK(metric(on, "spool_refusals_total") == 1);
   on.scanner.always(no_modification());
   CHECK(on.get("/b").body == noise(1000));
   check_spool_empty(on);
@@ -254,7 +231,7 @@ TEST_CASE("spool: a folder that is gone costs only those bodies that need a file
   std::filesystem::remove(dir);
   check_refused(on.get("/large"), on.last_line(), "spool_failed");
   CHECK(on.get("/small").body == noise(60'000));
-  CHECK(number_of(on, "icapgate_transactions_total{reason=\"spool_failed\"}") == 1);
+  CHECK(metric(on, "transactions_total{reason=\"spool_failed\"}") == 1);
   std::filesystem::create_directory(dir);
   CHECK(difference(on.get("/large").body, noise(200'000)) == "");
   check_spool_empty(on);
@@ -315,13 +292,13 @@ TEST_CASE("spool: a body that comes too slowly gives the scanner's only connecti
   first.send("GET", "/slow");
   wait_until("a scan", [&] { return on.scanner.scans().size() == 1; });
   CHECK(on.client().get("/quick").body == "quick");
-  CHECK(number_of(on, "icapgate_scans_postponed_total") == 1);
+  CHECK(metric(on, "scans_postponed_total") == 1);
   slow.go_on();
   CHECK(difference(first.receive().body, body) == "");
   const auto scan = on.scanner.scan_of("/slow");
   CHECK(scan.whole);
   CHECK(difference(scan.body, body) == "");
-  CHECK(number_of(on, "icapgate_scans_postponed_total") == 1);
+  CHECK(metric(on, "scans_postponed_total") == 1);
 }
 
 TEST_CASE("spool: a body that drips below the rate is scanned when it is whole, and blocked") {
@@ -343,7 +320,7 @@ TEST_CASE("spool: a body that drips below the rate is scanned when it is whole, 
   first.send("GET", "/slow");
   wait_until("a scan", [&] { return on.scanner.scans().size() == 1; });
   CHECK(on.client().get("/quick").body == "quick");
-  CHECK(number_of(on, "icapgate_scans_postponed_total") == 1);
+  CHECK(metric(on, "scans_postponed_total") == 1);
   enough->tell();
   const auto got = first.receive();
   CHECK(got.status == 403);
@@ -362,7 +339,7 @@ TEST_CASE("spool: with no rate asked for a slow body keeps the scanner's connect
   CHECK(on.icapgate.line().text("reason") == "icap_acquire_timeout");
   slow.go_on();
   CHECK(difference(first.receive().body, noise(50'000)) == "");
-  CHECK(number_of(on, "icapgate_scans_postponed_total") == 0);
+  CHECK(metric(on, "scans_postponed_total") == 0);
   CHECK(on.scanner.scans().size() == 1);
 }
 
@@ -376,13 +353,13 @@ TEST_CASE("spool: a body that is known to be large is whole before a scanner see
   auto first = on.client();
   first.send("GET", "/large");
   wait_until("most of the body in the spool",
-             [&] { return number_of(on, "icapgate_spool_bytes{store=\"memory\"}") >= limit; });
+             [&] { return metric(on, "spool_bytes{store=\"memory\"}") >= limit; });
   CHECK(on.client().get("/quick").body == "quick");
   CHECK(on.scanner.scans().size() == 1);
   slow.go_on();
   CHECK(difference(first.receive().body, body) == "");
   CHECK(difference(on.scanner.scan_of("/large").body, body) == "");
-  CHECK(number_of(on, "icapgate_scans_postponed_total") == 0);
+  CHECK(metric(on, "scans_postponed_total") == 0);
 }
 
 TEST_CASE("spool: a body of just that size is scanned while it comes, and so is one of no length") {

@@ -1,4 +1,5 @@
 // What the admin listener says of the scanners: /status, /readyz and the metrics of them.
+#include "kit/held_scans.hpp"
 #include "kit/lab.hpp"
 #include "kit/stage.hpp"
 
@@ -42,8 +43,6 @@ void wait_ready(stage& on, bool so) {
 }  // namespace
 
 TEST_CASE("status: it is JSON and tells of each scanner what the gateway knows of it") {
-  happening scanned;
-  happening decide;
   icap_peer second;
   icap_peer standby;
   stage on({.env = {{setting::scanner_standby,
@@ -57,15 +56,10 @@ TEST_CASE("status: it is JSON and tells of each scanner what the gateway knows o
   const auto head = admin(on, "/status");
   CHECK(value(head.fields(), "Content-Type") == "application/json");
   on.origin.when("/a", {.body = "a body"});
-  on.scanner.play([&](exchange& with) {
-    with.body();
-    scanned.tell();
-    decide.wait();
-    with.answer(no_modification());
-  });
+  held_scans held(on.scanner);
   auto client = on.client();
   client.send("GET", "/a");
-  scanned.wait();
+  held.wait_for_one();
   const auto all = status(on);
   CHECK(all.at("state").as_string() == "serving");
   CHECK(all.at("ready").as_bool());
@@ -84,7 +78,7 @@ TEST_CASE("status: it is JSON and tells of each scanner what the gateway knows o
   CHECK(first.at("service").as_string() == "scanner of a play");
   CHECK_FALSE(first.at("shut").as_bool());
   CHECK(all.at("scanners").at(1).at("group").as_string() == "standby");
-  decide.tell();
+  held.decide();
   CHECK(client.receive().body == "a body");
 }
 

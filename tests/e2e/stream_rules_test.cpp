@@ -59,6 +59,16 @@ const std::string switching =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
+// A tunnel in which the origin is silent, up to the other side's end.
+origin_peer::script until_end(happening& left) {
+  return [&left](connection& to, const origin_request&) {
+    to.write(switching);
+    to.read_to_end();
+    left.tell();
+    to.close();
+  };
+}
+
 gate_settings tunnelling(std::map<std::string, std::string> env = {}) {
   return {.env = std::move(env),
           .config =
@@ -285,12 +295,7 @@ TEST_CASE("streams: each side of a tunnel may end its half and still listen") {
 TEST_CASE("streams: a tunnel in which nothing moves is ended") {
   happening left;
   stage on(tunnelling({{"ICAPGATE_CLIENT__TIMEOUT__STREAM", "300ms"}}));
-  on.origin.when("/socket/a", [&](connection& to, const origin_request&) {
-    to.write(switching);
-    to.read_to_end();
-    left.tell();
-    to.close();
-  });
+  on.origin.when("/socket/a", until_end(left));
   auto client = on.client();
   open_tunnel(client);
   CHECK(client.ended());
@@ -347,12 +352,7 @@ TEST_CASE("streams: a peer that resets its side of a tunnel ends the other") {
 TEST_CASE("streams: a drain ends a tunnel when its time is over") {
   happening left;
   stage on(tunnelling({{setting::drain, "300ms"}}));
-  on.origin.when("/socket/a", [&](connection& to, const origin_request&) {
-    to.write(switching);
-    to.read_to_end();
-    left.tell();
-    to.close();
-  });
+  on.origin.when("/socket/a", until_end(left));
   auto client = on.client();
   open_tunnel(client);
   on.icapgate.terminate();

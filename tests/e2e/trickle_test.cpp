@@ -1,5 +1,6 @@
 // delivery = "trickle": a beginning of the body before the verdict, never its last 64 KiB, and
 // never a good end for what turns out to be bad.
+#include "kit/held_scans.hpp"
 #include "kit/numbers.hpp"
 
 #include "catch.hpp"
@@ -78,32 +79,6 @@ class listener_to {
   std::string body_;
 };
 
-// A scanner that has the whole body and says nothing until it is told to. An empty answer: it
-// closes the connection.
-class silent_scanner {
- public:
-  silent_scanner(stage& on, const std::string& answer) {
-    on.scanner.play([now = now_, answer](exchange& with) {
-      with.body();
-      now->has_all.tell();
-      now->decide.wait();
-      if (answer.empty()) return with.wire().close();
-      with.answer(answer);
-    });
-  }
-  ~silent_scanner() { decide(); }
-
-  void wait_for_body() { now_->has_all.wait(); }
-  void decide() { now_->decide.tell(); }
-
- private:
-  struct moments {
-    happening has_all;
-    happening decide;
-  };
-  std::shared_ptr<moments> now_ = std::make_shared<moments>();  // scripts may outlive the play
-};
-
 struct form_case {
   framing origin;
   std::string client;  // HTTP version
@@ -148,7 +123,7 @@ TEST_CASE("trickle: a clean body is whole, in each framing, and its last 64 KiB 
   for (const auto& form : every_form()) {
     INFO("origin's framing " << static_cast<int>(form.origin) << ", client's HTTP/" << form.client);
     unended_body origin(on, "/a", body, form.origin);
-    silent_scanner scanner(on, no_modification());
+    held_scans scanner(on.scanner);
     listener_to client(on, "/a", form.client);
     client.take(body.size() - tail);
     CHECK(client.status() == "200");
@@ -165,7 +140,7 @@ TEST_CASE("trickle: a clean body is whole, in each framing, and its last 64 KiB 
     CHECK(line.text("action") == "deliver");
     CHECK(line.text("reason") == "complete");
   }
-  CHECK(number_of(on, "icapgate_late_aborts_total") == 0);
+  CHECK(metric(on, "late_aborts_total") == 0);
 }
 
 TEST_CASE("trickle: all but the last 64 KiB drips before the verdict, to the byte") {
@@ -173,7 +148,7 @@ TEST_CASE("trickle: all but the last 64 KiB drips before the verdict, to the byt
   for (const std::size_t beyond : {1, 2, 5'000}) {
     const auto body = noise(tail + beyond);
     on.origin.when("/a", {.body = body});
-    silent_scanner scanner(on, no_modification());
+    held_scans scanner(on.scanner);
     listener_to client(on, "/a");
     client.take(beyond);
     // As long as a further step would take.
@@ -188,21 +163,21 @@ TEST_CASE("trickle: all but the last 64 KiB drips before the verdict, to the byt
 TEST_CASE("trickle: of a body of 64 KiB nothing drips, not even its head") {
   stage on(dripping());
   on.origin.when("/a", {.body = noise(tail)});
-  silent_scanner scanner(on, block_page());
+  held_scans scanner(on.scanner, block_page());
   listener_to client(on, "/a");
-  scanner.wait_for_body();
+  scanner.wait_for_one();
   CHECK(client.wire().is_quiet(1200ms));
   scanner.decide();
   CHECK(client.finish() == ending::complete);
   CHECK(client.status() == "403");
   CHECK(on.icapgate.line().text("reason") == "blocked");
-  CHECK(number_of(on, "icapgate_late_aborts_total") == 0);
+  CHECK(metric(on, "late_aborts_total") == 0);
 }
 
 TEST_CASE("trickle: it begins after the delay and keeps to the rate") {
   stage on(dripping({.delay = "300ms", .rate = "1000"}));
   on.origin.when("/a", {.body = noise(200'000)});
-  silent_scanner scanner(on, no_modification());
+  held_scans scanner(on.scanner);
   const auto began = clock::now();
   listener_to client(on, "/a");
   client.take(1);
@@ -222,7 +197,7 @@ TEST_CASE("trickle: a body that is blocked late is cut, and no framing makes it 
   for (const auto& form : every_form()) {
     INFO("origin's framing " << static_cast<int>(form.origin) << ", client's HTTP/" << form.client);
     unended_body origin(on, "/a", body, form.origin);
-    silent_scanner scanner(on, block_page());
+    held_scans scanner(on.scanner, block_page());
     listener_to client(on, "/a", form.client);
     client.take(30'000);
     CHECK(client.form() == form.delivered);
@@ -239,38 +214,39 @@ TEST_CASE("trickle: a body that is blocked late is cut, and no framing makes it 
     CHECK(line.text("action") == "block");
     CHECK(line.number("status") == 200);
   }
-  CHECK(number_of(on, "icapgate_late_aborts_total") == 6);
-  CHECK(number_of(on, "icapgate_late_abort_delivered_bytes_total") == 180'000);
-  CHECK(number_of(on, "icapgate_transactions_total{reason=\"blocked_late\"}") == 6);
+  CHECK(metric(on, "late_aborts_total") == 6);
+  CHECK(metric(on, "late_abort_delivered_bytes_total") == 180'000);
+  CHECK(metric(on, "transactions_total{reason=\"blocked_late\"}") == 6);
 }
 
 TEST_CASE("trickle: the bytes that leaked are added up over late aborts") {
   stage on(dripping());
   for (const std::size_t leaked : {100, 20'000}) {
     on.origin.when("/a", {.body = noise(tail + leaked)});
-    silent_scanner scanner(
-        on, icap_status("403 Forbidden", {{"X-Infection-Found", std::string(infection)}}));
+    held_scans scanner(
+        on.scanner, icap_status("403 Forbidden", {{"X-Infection-Found", std::string(infection)}}));
     listener_to client(on, "/a");
     client.take(leaked);
     scanner.decide();
     CHECK(client.finish() == ending::cut);
   }
   on.icapgate.lines(2);
-  CHECK(number_of(on, "icapgate_late_aborts_total") == 2);
-  CHECK(number_of(on, "icapgate_late_abort_delivered_bytes_total") == 20'100);
+  CHECK(metric(on, "late_aborts_total") == 2);
+  CHECK(metric(on, "late_abort_delivered_bytes_total") == 20'100);
 }
 
 TEST_CASE("trickle: a scanner's own version comes too late for a body that has begun") {
   stage on(dripping());
   on.origin.when("/a", {.body = noise(tail + 1'000)});
-  silent_scanner scanner(on, adapted("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", "adapted\n"));
+  held_scans scanner(on.scanner,
+                     adapted("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", "adapted\n"));
   listener_to client(on, "/a");
   client.take(1'000);
   scanner.decide();
   CHECK(client.finish() == ending::cut);
   CHECK(client.body().size() == 1'000);
   CHECK(on.icapgate.line().text("reason") == "blocked_late");
-  CHECK(number_of(on, "icapgate_late_aborts_total") == 1);
+  CHECK(metric(on, "late_aborts_total") == 1);
 }
 
 TEST_CASE("trickle: a verdict before the delay is over means no drip at all") {
@@ -288,18 +264,18 @@ TEST_CASE("trickle: a verdict before the delay is over means no drip at all") {
   on.scanner.always(icap_status("500 Broken"));
   const auto failed = on.get("/a");
   check_refusal(failed, on.last_line());
-  CHECK(number_of(on, "icapgate_late_aborts_total") == 0);
-  CHECK(number_of(on, "icapgate_late_abort_delivered_bytes_total") == 0);
+  CHECK(metric(on, "late_aborts_total") == 0);
+  CHECK(metric(on, "late_abort_delivered_bytes_total") == 0);
 }
 
 TEST_CASE("trickle: the connection goes on with another request after a clean end") {
   stage on(dripping());
   const auto body = noise(tail + 9'000);
   on.origin.when("/a", {.body = body, .form = framing::chunked});
-  silent_scanner scanner(on, no_modification());
+  held_scans scanner(on.scanner);
   auto client = on.client();
   client.send("GET", "/a");
-  scanner.wait_for_body();
+  scanner.wait_for_one();
   client.wire().wait_for_more();
   scanner.decide();
   CHECK(difference(client.receive().body, body) == "");
@@ -309,7 +285,7 @@ TEST_CASE("trickle: the connection goes on with another request after a clean en
 TEST_CASE("trickle: scanner trouble after a drip cuts the connection") {
   stage on(dripping());
   on.origin.when("/a", {.body = noise(tail + 2'000)});
-  silent_scanner scanner(on, icap_status("500 Broken"));
+  held_scans scanner(on.scanner, icap_status("500 Broken"));
   listener_to client(on, "/a");
   client.take(2'000);
   scanner.decide();
@@ -319,14 +295,14 @@ TEST_CASE("trickle: scanner trouble after a drip cuts the connection") {
   CHECK(line.text("reason") == "icap_status_error");
   CHECK(line.text("action") == "fail");
   // That counter is of what was found harmful.
-  CHECK(number_of(on, "icapgate_late_aborts_total") == 0);
+  CHECK(metric(on, "late_aborts_total") == 0);
 }
 
 TEST_CASE("trickle: with on_error = pass scanner trouble after a drip means the whole body") {
   stage on(dripping({}, "on_error = \"pass\"\n"));
   const auto body = noise(tail + 2'000);
   on.origin.when("/a", {.body = body});
-  silent_scanner scanner(on, "");
+  held_scans scanner(on.scanner, "");
   listener_to client(on, "/a");
   client.take(2'000);
   scanner.decide();
@@ -335,8 +311,8 @@ TEST_CASE("trickle: with on_error = pass scanner trouble after a drip means the 
   const auto line = on.icapgate.line();
   CHECK(line.text("action") == "fallback");
   CHECK(line.text("unscanned") == "on_error");
-  CHECK(number_of(on, "icapgate_unscanned_total{reason=\"on_error\"}") == 1);
-  CHECK(number_of(on, "icapgate_late_aborts_total") == 0);
+  CHECK(unscanned(on, "on_error") == 1);
+  CHECK(metric(on, "late_aborts_total") == 0);
 }
 
 TEST_CASE("trickle: an origin that ends early after a drip cuts the connection") {
@@ -358,7 +334,7 @@ TEST_CASE("trickle: an origin that ends early after a drip cuts the connection")
     CHECK(client.finish() == ending::cut);
     CHECK(client.body() == body.substr(0, 3'000));
     CHECK(on.icapgate.line().text("reason") == "origin_body_eof");
-    CHECK(number_of(on, "icapgate_late_aborts_total") == 0);
+    CHECK(metric(on, "late_aborts_total") == 0);
   }
 }
 
@@ -367,12 +343,12 @@ TEST_CASE("trickle: a client that leaves in the middle of a drip harms nobody") 
   on.origin.when("/a", {.body = noise(200'000)});
   on.origin.when("/b", {.body = "another"});
   {
-    silent_scanner scanner(on, no_modification());
+    held_scans scanner(on.scanner);
     listener_to client(on, "/a");
     client.take(1);
     client.wire().reset();
     // The next step meets a closed connection.
-    scanner.wait_for_body();
+    scanner.wait_for_one();
     scanner.decide();
     CHECK(on.icapgate.line().text("reason").starts_with("client_"));
   }
@@ -384,9 +360,9 @@ TEST_CASE("trickle: a range waits for the verdict, as with hold") {
   stage on(dripping());
   const auto body = noise(tail + 100'000);
   on.origin.when("/a", {.body = body});
-  silent_scanner scanner(on, no_modification());
+  held_scans scanner(on.scanner);
   listener_to client(on, "/a", "1.1", "Range: bytes=10-19\r\n");
-  scanner.wait_for_body();
+  scanner.wait_for_one();
   CHECK(client.wire().is_quiet(500ms));
   scanner.decide();
   CHECK(client.finish() == ending::complete);
@@ -399,10 +375,10 @@ TEST_CASE("trickle: a body in a file drips out of it and is whole") {
     stage on(dripping({}, "spool.memory = \"32KiB\"\n"));
     const auto body = noise(tail + 100'000);
     on.origin.when("/a", {.body = body, .form = form});
-    silent_scanner scanner(on, no_modification());
+    held_scans scanner(on.scanner);
     listener_to client(on, "/a");
     client.take(100'000);
-    CHECK(number_of(on, "icapgate_spool_bytes{store=\"disk\"}") >= 100'000);
+    CHECK(metric(on, "spool_bytes{store=\"disk\"}") >= 100'000);
     CHECK(client.body() == body.substr(0, 100'000));
     scanner.decide();
     CHECK(client.finish() == ending::complete);

@@ -1,4 +1,5 @@
 // What the scanner gets to see, and what its word does.
+#include "kit/held_scans.hpp"
 #include "kit/stage.hpp"
 
 #include "catch.hpp"
@@ -124,15 +125,8 @@ TEST_CASE("verdict: the scanner sees the request in absolute form and the respon
 }
 
 TEST_CASE("verdict: nothing of the body reaches the client before it") {
-  happening scanned;
-  happening decide;
   stage on;
-  on.scanner.play([&](exchange& with) {
-    with.body();
-    scanned.tell();
-    decide.wait();
-    with.answer(no_modification());
-  });
+  held_scans held(on.scanner);
   for (const auto form : {framing::length, framing::chunked, framing::close}) {
     on.origin.when("/" + std::to_string(static_cast<int>(form)),
                    {.body = noise(3'000'000), .form = form});
@@ -142,13 +136,13 @@ TEST_CASE("verdict: nothing of the body reaches the client before it") {
     clients.push_back(on.client());
     clients.back().send("GET", target);
   }
-  scanned.wait();
+  held.wait_for_one();
   wait_until("three whole scans", [&] {
     const auto scans = on.scanner.scans();
     return std::count_if(scans.begin(), scans.end(), [](const scan& s) { return s.whole; }) == 3;
   });
   for (auto& client : clients) CHECK(client.wire().is_quiet(50ms));
-  decide.tell();
+  held.decide();
   for (auto& client : clients) {
     const auto got = client.receive();
     CHECK(got.whole());

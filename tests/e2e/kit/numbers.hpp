@@ -1,13 +1,9 @@
-// The numbers that the admin port tells.
+// Rows of /metrics that many plays look at.
 #pragma once
 
 #include "kit/stage.hpp"
 
 namespace e2e {
-
-// The value of one sample by its full name: icapgate_unscanned_total{reason="rule"}. Throws where
-// there is none.
-double number_of(stage& on, const std::string& sample);
 
 // How many responses were delivered without a verdict for that reason.
 double unscanned(stage& on, const std::string& reason);

@@ -33,7 +33,8 @@ struct stage {
 
 // GET from the admin listener.
 response admin(stage& on, const std::string& target);
-// The value of one row of /metrics; `row` is its name with labels, without "icapgate_".
+// The value of one row of /metrics; `row` is its name with labels, without "icapgate_". Throws
+// where there is none.
 double metric(stage& on, const std::string& row);
 
 // What every refusal because of the scanner has to look like: 503, a short page that names the
