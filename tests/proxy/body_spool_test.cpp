@@ -41,6 +41,15 @@ class folder {
   std::string path_;
 };
 
+// Room for any body, and a folder for its file.
+struct means {
+  body_spool spool(std::size_t memory) { return {blocks, budget, memory, place.path()}; }
+
+  const folder place;
+  proxy::block_pool blocks;
+  spool_budget budget{64 << 20, 1 << 30};
+};
+
 std::string random_bytes(std::mt19937& random, std::size_t size) {
   std::string bytes(size, '\0');
   for (auto& c : bytes) c = static_cast<char>(random());
@@ -129,14 +138,12 @@ void check_views(const body_spool& spool, const std::string& expected, std::mt19
 }  // namespace
 
 TEST_CASE("spool: what was written is read back, across every kind of limit") {
-  const folder place;
+  means with;
   std::mt19937 random(1);
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
   for (const std::size_t limit : {std::size_t{0}, std::size_t{1}, block::size - 1, block::size,
                                   block::size + 1, 3 * block::size + 5, std::size_t{1} << 20}) {
     CAPTURE(limit);
-    body_spool spool(blocks, budget, limit, place.path());
+    auto spool = with.spool(limit);
     std::string expected;
     for (int i = 0; i < 12; ++i) {
       const auto bytes = random_bytes(random, 1 + random() % 200000);
@@ -150,16 +157,14 @@ TEST_CASE("spool: what was written is read back, across every kind of limit") {
       check_views(spool, expected, random);
     }
     CHECK(whole(spool) == expected);
-    CHECK(place.is_empty());
+    CHECK(with.place.is_empty());
   }
 }
 
 TEST_CASE("spool: the file holds exactly what is behind the memory") {
-  const folder place;
+  means with;
   std::mt19937 random(2);
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool spool(blocks, budget, 1000, place.path());
+  auto spool = with.spool(1000);
   const auto bytes = random_bytes(random, 50000);
   REQUIRE(spool.append(bytes) == spool_status::ok);
   REQUIRE(spool.file() >= 0);
@@ -171,10 +176,8 @@ TEST_CASE("spool: the file holds exactly what is behind the memory") {
 }
 
 TEST_CASE("spool: a body that just fits makes no file") {
-  const folder place;
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool spool(blocks, budget, 1000, place.path());
+  means with;
+  auto spool = with.spool(1000);
   REQUIRE(spool.append(std::string(1000, 'x')) == spool_status::ok);
   CHECK(spool.file() < 0);
   CHECK(spool.file_begin() == 1000);
@@ -184,10 +187,8 @@ TEST_CASE("spool: a body that just fits makes no file") {
 }
 
 TEST_CASE("spool: one that was cleared is as good as a new one, and its file is closed") {
-  const folder place;
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool spool(blocks, budget, 10, place.path());
+  means with;
+  auto spool = with.spool(10);
   for (const char c : {'a', 'b', 'c'}) {
     CHECK(spool.size() == 0);
     REQUIRE(spool.append(std::string(100, c)) == spool_status::ok);
@@ -200,10 +201,8 @@ TEST_CASE("spool: one that was cleared is as good as a new one, and its file is 
 }
 
 TEST_CASE("spool: a small body takes one block") {
-  const folder place;
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool spool(blocks, budget, 1 << 20, place.path());
+  means with;
+  auto spool = with.spool(1 << 20);
   REQUIRE(spool.append("small") == spool_status::ok);
   body_spool::reader reader(spool);
   proxy::const_buffers views;
@@ -260,13 +259,11 @@ TEST_CASE("spool: a read-only folder fails the write and says why") {
 }
 
 TEST_CASE("spool: a file that can't grow fails the write, says why and keeps what it holds") {
-  const folder place;
+  means with;
   std::mt19937 random(3);
   const auto bytes = random_bytes(random, 300000);
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
   {
-    body_spool spool(blocks, budget, 100, place.path());
+    auto spool = with.spool(100);
     REQUIRE(spool.append(bytes.substr(0, 200000)) == spool_status::ok);
     {
       const file_size_limit limit(200000);
@@ -279,14 +276,12 @@ TEST_CASE("spool: a file that can't grow fails the write, says why and keeps wha
     REQUIRE(spool.append(bytes.substr(200000)) == spool_status::ok);
     CHECK(whole(spool) == bytes);
   }
-  check_unused(budget);
+  check_unused(with.budget);
 }
 
 TEST_CASE("spool: a file that was cut is an error of its reader") {
-  const folder place;
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool spool(blocks, budget, 10, place.path());
+  means with;
+  auto spool = with.spool(10);
   REQUIRE(spool.append(std::string(1000, 'x')) == spool_status::ok);
   REQUIRE(::ftruncate(spool.file(), 500) == 0);
   body_spool::reader reader(spool);
@@ -541,12 +536,10 @@ TEST_CASE("spool: a reservation made in the middle of a body covers the rest") {
 }
 
 TEST_CASE("spool: readers at different places do each other no harm, nor does the writer") {
-  const folder place;
+  means with;
   std::mt19937 random(9);
   const auto bytes = random_bytes(random, 20 * block::size);
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool spool(blocks, budget, block::size + 5, place.path());
+  auto spool = with.spool(block::size + 5);
   REQUIRE(spool.append(std::string_view(bytes).substr(0, 10 * block::size)) == spool_status::ok);
   body_spool::reader near(spool);
   body_spool::reader far(spool);
@@ -563,10 +556,8 @@ TEST_CASE("spool: readers at different places do each other no harm, nor does th
 }
 
 TEST_CASE("spool: a reader of a spool that was cleared reads the next body") {
-  const folder place;
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool spool(blocks, budget, 0, place.path());
+  means with;
+  auto spool = with.spool(0);
   body_spool::reader reader(spool);
   for (const char c : {'a', 'b', 'c'}) {
     REQUIRE(spool.append(std::string(1000, c)) == spool_status::ok);
@@ -581,10 +572,8 @@ TEST_CASE("spool: a reader of a spool that was cleared reads the next body") {
 }
 
 TEST_CASE("spool: what stands in memory can be viewed without a reader") {
-  const folder place;
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool spool(blocks, budget, 5, place.path());
+  means with;
+  auto spool = with.spool(5);
   REQUIRE(spool.append("memoryfile") == spool_status::ok);
   proxy::const_buffers views;
   CHECK(spool.view(1, 100, views));
@@ -593,17 +582,15 @@ TEST_CASE("spool: what stands in memory can be viewed without a reader") {
 }
 
 TEST_CASE("spool: a beginning is told from other bytes, in memory and in files") {
-  const folder place;
+  means with;
   std::mt19937 random(10);
   const auto bytes = random_bytes(random, 8 * block::size);
-  proxy::block_pool blocks;
-  spool_budget budget(64 << 20, 1 << 30);
-  body_spool body(blocks, budget, block::size + 3, place.path());
+  auto body = with.spool(block::size + 3);
   REQUIRE(body.append(bytes) == spool_status::ok);
   for (const std::size_t length :
        {std::size_t{0}, std::size_t{1}, 6 * block::size + 1, 8 * block::size}) {
     CAPTURE(length);
-    body_spool other(blocks, budget, 2 * block::size, place.path());
+    auto other = with.spool(2 * block::size);
     REQUIRE(other.append(std::string_view(bytes).substr(0, length)) == spool_status::ok);
     CHECK(body.starts_with(other));
     REQUIRE(other.append(std::string(1, static_cast<char>(~bytes[length % bytes.size()]))) ==
