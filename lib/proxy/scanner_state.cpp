@@ -1,10 +1,10 @@
 #include "proxy/scanner_state.hpp"
 
+#include "base/cores.hpp"
 #include "base/log.hpp"
 #include "proxy/connector.hpp"
 
 #include <algorithm>
-#include <thread>
 
 namespace icapgate::proxy {
 namespace {
@@ -249,7 +249,8 @@ void scanner_state::lower_limit(clock::time_point now) {
 
 unsigned worker_count(const config& settings) {
   if (settings.workers != 0) return settings.workers;
-  return std::max(1u, std::thread::hardware_concurrency());
+  static const unsigned cores = usable_cores();  // asked for more than once: always the same
+  return cores;
 }
 
 scanner_list make_scanners(const config& settings, const scanner_list& before) {

@@ -150,7 +150,7 @@ class scanner_state {
 
 using scanner_list = std::vector<std::shared_ptr<scanner_state>>;
 
-// Threads that serve: as set, or one per core.
+// Threads that serve: as set, or one per core that this process may use.
 unsigned worker_count(const config& settings);
 
 // All scanners of the settings, in their order, those that stand by last. Those of `before` that
