@@ -94,6 +94,12 @@ class parser {
     doctor_->add_option("--max-size", patient_.max_size);
     doctor_->add_flag("--ladder", patient_.ladder);
     doctor_help_ = doctor_->add_flag("-h,--help");
+    health_ = app_.add_subcommand("health");
+    health_->set_help_flag();
+    health_->allow_extras();
+    ready_ = health_->add_flag("--ready");
+    health_->add_option("--config", config_);
+    health_help_ = health_->add_flag("-h,--help");
     help_command_ = app_.add_subcommand("help");
     help_command_->set_help_flag();
     help_command_->add_option("topic", topic_text_);
@@ -112,6 +118,7 @@ class parser {
     }
     out.what = chosen(out.problems);
     out.once = once_->count() > 0;
+    out.ready = ready_->count() > 0;
     out.doctor = patient_;
     if (!config_.empty()) out.flags.emplace_back("--config", std::vector{config_});
     for (const auto& flag : empty) out.flags.emplace_back(flag, std::vector<std::string>{""});
@@ -137,11 +144,12 @@ class parser {
   }
 
   command chosen(std::vector<std::string>& problems) const {
-    if (help_->count() > 0 || demo_help_->count() > 0 || doctor_help_->count() > 0)
-      return command::help;
+    for (const auto* flag : {help_, demo_help_, doctor_help_, health_help_})
+      if (flag->count() > 0) return command::help;
     if (version_->count() > 0) return command::version;
     if (demo_->parsed()) return command::demo;
     if (doctor_->parsed()) return command::doctor;
+    if (health_->parsed()) return command::health;
     if (!help_command_->parsed()) return command::serve;
     if (topic_text_.empty()) return command::help;
     if (topic_text_ == "limits") return command::help_limits;
@@ -161,8 +169,11 @@ class parser {
   CLI::Option* demo_help_ = nullptr;
   CLI::App* doctor_ = nullptr;
   CLI::Option* doctor_help_ = nullptr;
-  std::string config_;  // behind "doctor"
+  std::string config_;  // behind "doctor" or "health"
   doctor::arguments patient_;
+  CLI::App* health_ = nullptr;
+  CLI::Option* ready_ = nullptr;
+  CLI::Option* health_help_ = nullptr;
   CLI::App* help_command_ = nullptr;
   std::string topic_text_;
   std::map<std::string, CLI::Option*> flags_;

@@ -13,6 +13,7 @@ enum class command {
   serve,
   demo,
   doctor,
+  health,
   help,
   help_limits,
   help_tls,
@@ -23,7 +24,8 @@ enum class command {
 
 struct command_line {
   command what = command::serve;
-  bool once = false;  // demo --once
+  bool once = false;   // demo --once
+  bool ready = false;  // health --ready
   doctor::arguments doctor;
   std::vector<std::pair<std::string, std::vector<std::string>>> flags;
   std::vector<std::string> problems;

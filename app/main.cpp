@@ -8,6 +8,7 @@
 #include "demo.hpp"
 #include "doctor/doctor.hpp"
 #include "embedded/scanner.hpp"
+#include "health.hpp"
 #include "icap/profile.hpp"
 #include "proxy/server.hpp"
 #include "proxy/tls.hpp"
@@ -196,6 +197,18 @@ int run_doctor(const command_line& line) {
   return doctor::examine(order, report) ? EX_OK : EX_UNAVAILABLE;
 }
 
+// One line, whatever comes of it: it ends up in what an orchestrator shows of its probes.
+int run_health(const command_line& line) {
+  const settings all = load_settings({line.flags, environment(), false});
+  health found{false, "no valid settings: "};
+  if (all.problems.empty())
+    found = ask_for_health(all.values, line.ready);
+  else
+    found.why += all.problems.front();
+  const int printed = print((found.good ? "healthy: " : "unhealthy: ") + found.why + '\n');
+  return found.good && printed == EX_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int dispatch(const command_line& line) {
   if (!line.complete) return refuse(line.problems);
   if (line.what == command::serve) return serve(line);
@@ -218,6 +231,8 @@ int dispatch(const command_line& line) {
       return run_demo(line.once);
     case command::doctor:
       return run_doctor(line);
+    case command::health:
+      return run_health(line);
     case command::serve:
       break;
   }

@@ -72,6 +72,7 @@ std::string help_text() {
       "  icapgate --origin URL --icap URL [options]\n"
       "  icapgate demo [--once]     see it work: origin, scanner, gateway on loopback\n"
       "  icapgate doctor URL        can this scanner be trusted? what to write for it\n"
+      "  icapgate health [--ready]  is the gateway with these settings alive? exit 0, 1\n"
       "  icapgate help TOPIC        scanner, policy, limits, tls: settings of the file\n"
       "\n";
   for (const auto& row : options())
