@@ -246,6 +246,9 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   // Likewise a file that may not grow (RLIMIT_FSIZE).
   std::signal(SIGXFSZ, SIG_IGN);
+  // The first process of a container inherits what others leave behind there: a debugging shell's
+  // children, say. It starts none itself, and nobody else would take up their ends.
+  if (::getpid() == 1) std::signal(SIGCHLD, SIG_IGN);
   try {
     return dispatch(parse_command_line(argc, argv));
   } catch (const std::exception& e) {
