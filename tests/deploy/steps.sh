@@ -1,0 +1,154 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154
+# Sourced by tests/deploy/run: the life of the package on a booted machine, step by step.
+
+unit=icapgate.service
+conf=/etc/icapgate/icapgate.toml
+
+property() { inside systemctl show --property "$1" --value "${2-$unit}"; }
+main_pid() { property MainPID; }
+# The main process gets a signal. 0 would be everybody in our own group.
+signal_main() {
+  local pid
+  pid=$(main_pid)
+  [ "${pid:-0}" -gt 1 ] && inside kill "-$1" "$pid"
+}
+is() { [ "$1" = "$2" ] || { echo "is '$1', not '$2'"; return 1; }; }
+# As clients see it.
+status_of() { inside curl -s -o /dev/null -w '%{http_code}' --max-time 10 "http://127.0.0.1:8080$1"; }
+serves() {
+  is "$(status_of /clean.txt)" 200 && is "$(inside curl -s --max-time 10 http://127.0.0.1:8080/clean.txt)" clean
+}
+blocks() { is "$(status_of /eicar.com)" "${1-403}"; }
+# set_setting KEY VALUE: the one line of the settings that begins with the key.
+set_setting() { sed -i "s|^$1 = [^#]*|$1 = $2 |" "$machine$conf"; }
+restarted_since() { [ "$(main_pid)" != "$1" ] && [ "$(main_pid)" != 0 ] && serves; }
+
+install_it() { inside apt-get -qy install /root/icapgate.deb; }
+step "the package is installed" install_it
+installed_only() {
+  is "$(property ActiveState)" inactive && is "$(property UnitFileState)" disabled &&
+    is "$(property ActiveState icapgate.socket)" inactive
+}
+step "nothing is started or enabled before it has been set up" installed_only
+verified() { is "$(inside systemd-analyze verify --man=no $unit icapgate.socket 2>&1)" ""; }
+step "systemd-analyze verify prints nothing" verified
+step "systemd-analyze security: 1.5 or better" \
+  inside systemd-analyze security --no-pager --threshold=15 $unit
+step "icapgate --version names compiler and libraries" inside sh -c \
+  'icapgate --version | grep -q "^built with .* Boost" && icapgate --version | grep -q OpenSSL'
+
+set_setting origin '"http://127.0.0.1:80"'
+until_true inside curl -sf -o /dev/null http://127.0.0.1:80/clean.txt || echo "nginx does not answer"
+until_true inside bash -c 'exec 3<>/dev/tcp/127.0.0.1/1344' || echo "c-icap does not answer"
+
+step "it starts, and says that it is ready" inside systemctl start $unit
+step "a clean file is delivered" serves
+step "EICAR is blocked" blocks
+large_is_whole() { inside sh -c 'curl -s http://127.0.0.1:8080/large.bin | cmp - /var/www/html/large.bin'; }
+step "a file larger than the spool's memory is delivered byte for byte" large_is_whole
+has_status() { [ "$(property StatusText)" ]; }
+step "systemctl status tells how it is" has_status
+confined() {
+  local facts
+  facts=$(inside cat "/proc/$(main_pid)/status")
+  grep -qP '^CapEff:\t0+$' <<<"$facts" && grep -qP '^NoNewPrivs:\t1$' <<<"$facts" &&
+    grep -qP '^Seccomp:\t2$' <<<"$facts" && grep -qP '^Uid:\t[1-9]' <<<"$facts" && return
+  echo "$facts"
+  return 1
+}
+step "the process has no privileges, a user of its own and a filter of system calls" confined
+
+reload_changes() {
+  local before
+  before=$(main_pid)
+  sed -i 's|^block_page = .*|block_page = { source = "own", status = 451 }|' "$machine$conf"
+  inside systemctl reload $unit && until_true blocks 451 && is "$(main_pid)" "$before"
+}
+cp "$machine$conf" "$machine/root/good.toml"
+step "a reload makes new settings count, in the same process" reload_changes
+bad_reload() {
+  local before
+  before=$(main_pid)
+  echo 'nonsense = [' >>"$machine$conf"
+  inside systemctl reload $unit || true
+  until_true inside sh -c "journalctl -u $unit -o cat | grep -q nonsense" && serves && blocks 451 &&
+    is "$(main_pid)" "$before" && is "$(property ActiveState)" active
+}
+step "a reload of wrong settings says so, and the old ones stay" bad_reload
+cp "$machine/root/good.toml" "$machine$conf"
+good_reload() { inside systemctl reload $unit && until_true blocks 403; }
+step "a reload of right settings works after that" good_reload
+
+killed() {
+  local before
+  before=$(main_pid)
+  signal_main KILL
+  until_true restarted_since "$before"
+}
+step "killed, it is started again" killed
+stalled() {
+  local before
+  inside sh -c "mkdir -p /run/systemd/system/$unit.d &&
+    printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\n' >/run/systemd/system/$unit.d/watchdog.conf &&
+    systemctl daemon-reload && systemctl restart $unit"
+  before=$(main_pid)
+  sleep 5  # it feeds the watchdog: nothing happens
+  is "$(main_pid)" "$before" || return 1
+  signal_main STOP || return 1
+  until_true restarted_since "$before" || return 1
+  inside sh -c "rm -r /run/systemd/system/$unit.d && systemctl daemon-reload"
+}
+step "standing still, it is ended by the watchdog and started again" stalled
+refused() {
+  echo 'nonsense = [' >>"$machine$conf"
+  inside systemctl restart $unit && { echo "it started"; return 1; }
+  is "$(property ExecMainStatus)" 78 && sleep 3 && is "$(property ActiveState)" failed
+}
+step "wrong settings at the start: status 78, and no further try" refused
+cp "$machine/root/good.toml" "$machine$conf"
+stops() {
+  inside systemctl reset-failed $unit
+  inside systemctl start $unit && serves && inside systemctl stop $unit &&
+    is "$(property Result)" success && is "$(property ExecMainStatus)" 0
+}
+step "it stops when told to, with status 0" stops
+
+activated() {
+  inside systemctl start icapgate.socket && is "$(property ActiveState)" inactive && serves && blocks &&
+    is "$(property ActiveState)" active
+}
+step "the first client of the socket starts it" activated
+# Clients come all the time while it restarts: the socket stays open, and they wait.
+restart_unseen() {
+  inside bash -c '
+    for n in $(seq 200); do
+      curl -s -o /dev/null -w "%{http_code}\n" --max-time 20 http://127.0.0.1:8080/clean.txt
+    done >/run/codes &
+    clients=$!
+    systemctl restart icapgate.service
+    wait $clients
+    test "$(sort -u /run/codes)" = 200 || { sort /run/codes | uniq -c; exit 1; }'
+}
+step "a restart behind the socket turns no client away" restart_unseen
+
+upgraded() {
+  local before
+  before=$(main_pid)
+  inside dpkg -i /root/icapgate.deb && restarted_since "$before" && blocks &&
+    cmp "$machine$conf" "$machine/root/good.toml"
+}
+step "an upgrade restarts it and keeps the settings" upgraded
+removed() {
+  inside systemctl enable $unit icapgate.socket
+  inside apt-get -qy remove icapgate && ! inside pgrep -x icapgate &&
+    ! inside test -e /usr/bin/icapgate && inside test -e $conf
+}
+step "removed, it is stopped and gone; the settings stay" removed
+purged() {
+  inside apt-get -qy purge icapgate
+  is "$(inside find / -xdev -name '*icapgate*' -not -path '/root/*' -not -path '/proc/*' 2>/dev/null)" "" &&
+    is "$(inside find -L /etc/systemd/system -type l)" "" &&
+    is "$(inside systemctl list-units --all --no-legend --plain 'icapgate*')" ""
+}
+step "purged, nothing of it is left" purged
