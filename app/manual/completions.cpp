@@ -4,7 +4,7 @@
 namespace icapgate::manual {
 namespace {
 
-constexpr std::string_view commands = "doctor demo help";
+constexpr std::string_view commands = "doctor demo health help";
 constexpr std::string_view topics = "scanner policy limits tls";
 
 bool names_a_file(const option& row) {

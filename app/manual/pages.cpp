@@ -121,9 +121,10 @@ std::string own_settings(std::span<const option> rows) {
 }  // namespace
 
 std::string program_page() {
-  std::string out = title("ICAPGATE", 8) + section("NAME") +
-                    "icapgate \\- reverse proxy that has an ICAP server scan every response\n" +
-                    section("SYNOPSIS") + R"(.B icapgate
+  std::string out =
+      title("ICAPGATE", 8) + section("NAME") +
+      "icapgate \\- reverse proxy that has an ICAP server scan every response\n" +
+      section("SYNOPSIS") + R"(.B icapgate
 .RB [ \-\-config
 .IR FILE ]
 .RI [ OPTION ...]
@@ -134,10 +135,13 @@ std::string program_page() {
 .B icapgate demo
 .RB [ \-\-once ]
 .br
+.B icapgate health
+.RB [ \-\-ready ]
+.br
 .B icapgate help
 .RI [ TOPIC ]
 )" + section("DESCRIPTION") +
-                    R"(.B icapgate
+      R"(.B icapgate
 stands in front of a web server, the origin, and takes its clients' connections.
 Every response body is sent to a scanner by ICAP (RFC 3507) before a byte of it is delivered.
 What the scanner blocks, nobody gets; nor does anybody get what could not be scanned.
@@ -147,17 +151,20 @@ As a service it is started by systemd and reads
 see
 .BR icapgate.toml (5).
 )" + section("COMMANDS") +
-                    item(bold("doctor ") + italic("URL"),
-                         "Sends a scanner EICAR in every wrapping, tells whether it can be trusted "
-                         "and prints settings for it.") +
-                    item(bold("demo") + " [" + bold("--once") + ']',
-                         "Origin, scanner and gateway on loopback, to see it work.") +
-                    item(bold("help ") + '[' + bold("scanner") + " | " + bold("policy") + " | " +
-                             bold("limits") + " | " + bold("tls") + ']',
-                         "The options, or the settings of one topic.") +
-                    section("OPTIONS") +
-                    "A flag beats its environment variable, and that the file.\nThe name of any "
-                    "variable with\n.B _FILE\nbehind it names a file to read the value from.\n";
+      item(bold("doctor ") + italic("URL"),
+           "Sends a scanner EICAR in every wrapping, tells whether it can be trusted "
+           "and prints settings for it.") +
+      item(bold("demo") + " [" + bold("--once") + ']',
+           "Origin, scanner and gateway on loopback, to see it work.") +
+      item(bold("health") + " [" + bold("--ready") + ']',
+           "Asks the gateway that has the same settings whether it lives, or takes requests. Exit "
+           "status 0: it does.") +
+      item(bold("help ") + '[' + bold("scanner") + " | " + bold("policy") + " | " + bold("limits") +
+               " | " + bold("tls") + ']',
+           "The options, or the settings of one topic.") +
+      section("OPTIONS") +
+      "A flag beats its environment variable, and that the file.\nThe name of any "
+      "variable with\n.B _FILE\nbehind it names a file to read the value from.\n";
   for (const auto& row : options()) {
     if (row.flag.empty()) continue;
     std::string term = bold(row.flag);
