@@ -26,6 +26,7 @@ restarted_since() { [ "$(main_pid)" != "$1" ] && [ "$(main_pid)" != 0 ] && serve
 
 install_it() { inside apt-get -qy install /root/icapgate.deb; }
 step "the package is installed" install_it
+if [ "$failed" -gt 0 ]; then return; fi
 installed_only() {
   is "$(property ActiveState)" inactive && is "$(property UnitFileState)" disabled &&
     is "$(property ActiveState icapgate.socket)" inactive
@@ -131,6 +132,23 @@ restart_unseen() {
     test "$(sort -u /run/codes)" = 200 || { sort /run/codes | uniq -c; exit 1; }'
 }
 step "a restart behind the socket turns no client away" restart_unseen
+
+# Each at an address that stands in its unit only.
+two_sockets() {
+  inside systemctl stop icapgate.socket $unit
+  printf '\n[listen.intern]\naddress = "127.0.0.1:1"\n' >>"$machine$conf"
+  sed 's/^ListenStream=.*/ListenStream=8082/; s/^FileDescriptorName=.*/FileDescriptorName=intern/' \
+    "$machine/usr/lib/systemd/system/icapgate.socket" >"$machine/etc/systemd/system/icapgate-intern.socket"
+  inside systemctl daemon-reload
+  inside systemctl start icapgate.socket icapgate-intern.socket && serves &&
+    is "$(inside curl -s --max-time 10 http://127.0.0.1:8082/clean.txt)" clean
+}
+step "two sockets, each for the listener that it is named after" two_sockets
+inside systemctl stop icapgate-intern.socket icapgate.socket $unit || true
+rm -f "$machine/etc/systemd/system/icapgate-intern.socket"
+cp "$machine/root/good.toml" "$machine$conf"
+inside systemctl daemon-reload
+inside systemctl start icapgate.socket $unit || echo "icapgate does not start any more"
 
 upgraded() {
   local before
