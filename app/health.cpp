@@ -138,7 +138,7 @@ health ask_admin(const endpoint& at, std::string_view page) {
 health ask_for_health(const config& settings, bool ready) {
   if (settings.admin) return ask_admin(*settings.admin, ready ? "/readyz" : "/livez");
   if (ready) return {false, "only the admin listener knows: set admin.address (ICAPGATE_ADMIN)"};
-  const auto& at = settings.listen;
+  const auto& at = settings.listeners.front().address;
   set_alarm(at.to_string());
   std::string why;
   if (!open(at, why)) return {false, "cannot connect to " + at.to_string() + ": " + why};
