@@ -6,6 +6,8 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
+
 namespace icapgate {
 
 namespace {
@@ -16,9 +18,9 @@ std::string named() {
 
 std::string scanner_names(const config& settings) {
   std::string names;
-  for (const auto& scanner : settings.scanners)
-    (names += names.empty() ? "" : ", ") += scanner.to_string();
-  if (settings.embedded_scanner)
+  for (const auto& [scanner, standby] : distinct_scanners(settings.routes))
+    if (!standby) (names += names.empty() ? "" : ", ") += scanner.to_string();
+  if (std::ranges::any_of(settings.routes, [](const route& r) { return r.scanners.embedded; }))
     names += std::string(names.empty() ? "" : ", ") +
              "the embedded scanner (EICAR and listed hashes only: NOT an antivirus)";
   return names;

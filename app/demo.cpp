@@ -62,7 +62,7 @@ config settings_for(std::uint16_t origin_port, std::uint16_t scanner_port) {
   auto& route = settings.routes.emplace_back();
   route.name = "demo";
   route.origins = {{"http", "127.0.0.1", origin_port, "", ""}};
-  settings.scanners = {{"icap", "127.0.0.1", scanner_port, "/scan"}};
+  route.scanners.servers = {{"icap", "127.0.0.1", scanner_port, "/scan"}};
   settings.workers = 1;
   settings.drain_timeout = std::chrono::seconds(2);
   settings.access_log = "off";

@@ -17,6 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -67,24 +68,26 @@ settings read_settings(const command_line& line);
 // The settings of one process, from its start to its end.
 class running_settings {
  public:
-  running_settings(const command_line& line, settings first) : line_(line), now_(std::move(first)) {
-    if (now_.values.embedded_scanner) scanner_.emplace(now_.values.embedded_sha256);
-  }
+  running_settings(const command_line& line, settings first)
+      : line_(line), now_(std::move(first)) {}
 
-  // The embedded scanner is spoken to by ICAP like any other.
-  config complete() const {
+  // The embedded scanner is spoken to by ICAP like any other. There is one, however many routes
+  // want it.
+  config complete() {
     config values = now_.values;
-    if (scanner_) values.scanners.push_back({"icap", "127.0.0.1", scanner_->port(), "/avscan"});
+    for (auto& route : values.routes) {
+      if (!route.scanners.embedded) continue;
+      if (!scanner_) scanner_.emplace(values.embedded_sha256);
+      route.scanners.servers.push_back({"icap", "127.0.0.1", scanner_->port(), "/avscan"});
+    }
     return values;
   }
 
   // All or nothing, with the reasons in the log.
   std::optional<config> read_again() {
     settings next = read_settings(line_);
-    const auto& before = now_.values;
-    if (next.values.embedded_scanner != before.embedded_scanner ||
-        next.values.embedded_sha256 != before.embedded_sha256)
-      next.problems.emplace_back("the embedded scanner can't be changed without a restart");
+    if (scanner_ && next.values.embedded_sha256 != now_.values.embedded_sha256)
+      next.problems.emplace_back("embedded.sha256 can't be changed without a restart");
     for (const auto& text : next.problems) log::error("reload: ", text);
     if (!next.problems.empty()) return std::nullopt;
     for (const auto& text : next.warnings) log::warn("reload: ", text);
@@ -117,25 +120,34 @@ int run(const command_line& line, settings all, access_log& access,
   }
 }
 
+// Routes may have the same ones.
+void add_once(std::vector<std::string>& problems, std::string text) {
+  if (std::ranges::find(problems, text) == problems.end()) problems.push_back(std::move(text));
+}
+
 // A scanner's address may leave out the service where its vendor has a usual one.
 void complete_scanners(config& values, std::vector<std::string>& problems) {
   const auto* vendor = icap::find_profile(values.vendor);
-  for (auto* list : {&values.scanners, &values.standby_scanners})
-    for (auto& one : *list)
+  const auto complete = [&](std::vector<url>& list) {
+    for (auto& one : list)
       if (vendor && !icap::complete_path(*vendor, one.path))
-        problems.push_back(one.to_string() + ": names no service, and vendor \"" + values.vendor +
-                           "\" has no usual one; a scanner is icap://HOST[:PORT]/SERVICE, such "
-                           "as icap://scanner:1344/avscan (or name its vendor)");
+        add_once(problems, one.to_string() + ": names no service, and vendor \"" + values.vendor +
+                               "\" has no usual one; a scanner is icap://HOST[:PORT]/SERVICE, such "
+                               "as icap://scanner:1344/avscan (or name its vendor)");
+  };
+  for (auto& route : values.routes) {
+    complete(route.scanners.servers);
+    complete(route.scanners.standby);
+  }
 }
 
 // What the settings name and only OpenSSL or the file can tell about.
 void check_secrets(config& values, std::vector<std::string>& problems) {
   std::string why;
   if (!read_credentials(values, why)) problems.push_back(why);
-  for (const auto* list : {&values.scanners, &values.standby_scanners})
-    for (const auto& one : *list)
-      if (one.scheme == "icaps" && !proxy::tls_client::make(values.scanner_tls, one.host, why))
-        problems.push_back(one.to_string() + ": " + why);
+  for (const auto& [one, standby] : distinct_scanners(values.routes))
+    if (one.scheme == "icaps" && !proxy::tls_client::make(values.scanner_tls, one.host, why))
+      problems.push_back(one.to_string() + ": " + why);
 }
 
 void check_tls(const config& values, std::vector<std::string>& problems) {
@@ -183,8 +195,8 @@ int run_doctor(const command_line& line) {
   settings all = load_settings({line.flags, environment(), false});
   std::string why;
   if (all.problems.empty() && !read_credentials(all.values, why)) all.problems.push_back(why);
-  doctor::order order;
-  const auto unclear = doctor::read_order(line.doctor, all.values, order);
+  std::vector<doctor::order> orders;
+  const auto unclear = doctor::read_orders(line.doctor, all.values, orders);
   all.problems.insert(all.problems.end(), unclear.begin(), unclear.end());
   if (!all.problems.empty()) return refuse(all.problems);
   log::set_up("warn");
@@ -193,8 +205,13 @@ int run_doctor(const command_line& line) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
   };
-  doctor::report report(print, colours);
-  return doctor::examine(order, report) ? EX_OK : EX_UNAVAILABLE;
+  bool trusted = true;
+  for (const auto& order : orders) {
+    if (&order != &orders.front()) print("\n");
+    doctor::report report(print, colours);
+    trusted = doctor::examine(order, report) && trusted;
+  }
+  return trusted ? EX_OK : EX_UNAVAILABLE;
 }
 
 // One line, whatever comes of it: it ends up in what an orchestrator shows of its probes.

@@ -264,12 +264,14 @@ class loader {
   void add_route(const raw_table& table) {
     route made;
     made.base = out_.values.scan_policy;
+    made.limits = out_.values.limits;
     bool whole = table.whole;
     for (const auto& s : table.settings) {
       const auto problems = store(*s.row, s.values, made);
       for (const auto& what : problems) refuse(*s.row, s.place, what);
       whole = whole && problems.empty();
     }
+    complete_scanners(made, table, whole);
     if (whole && made.origins.empty() && !is_default(made)) complain(table.place, "has no origin");
     if (made.name.empty()) made.name = (made.hosts.empty() ? "" : made.hosts.front()) + made.path;
     if (made.name.empty()) made.name = default_name;
@@ -279,13 +281,25 @@ class loader {
     out_.values.routes.push_back(std::move(made));
   }
 
+  void complete_scanners(route& made, const raw_table& table, bool whole) {
+    const bool named = std::ranges::any_of(
+        table.settings, [](const raw_setting& s) { return s.row->kind == option_kind::url_list; });
+    if (named && whole && made.scanners.empty())
+      complain(table.place, "has scanners that stand by, and no others (scanner.servers)");
+    if (named) return;
+    made.scanners = out_.values.scanners;
+    base_scanners_used_ = base_scanners_used_ || table.whole;
+  }
+
   // Flags and the environment name its origins, in place of the file.
   void complete_default_route() {
     auto& v = out_.values;
     const auto found = std::ranges::find_if(v.routes, is_default);
     if (found == v.routes.end()) {
-      if (!v.origins.empty())
-        v.routes.push_back({default_name, {}, {}, v.origins, v.scan_policy, {}});
+      if (v.origins.empty()) return;
+      v.routes.push_back(
+          {default_name, {}, {}, v.origins, v.scanners, v.scan_policy, {}, v.limits});
+      base_scanners_used_ = true;
     } else if (v.origins.empty()) {
       v.origins = found->origins;
     } else {
@@ -371,6 +385,7 @@ class loader {
     check_spool_dir();
     check_spool_room();
     check_hashes();
+    warn_of_unused_scanners();
     check_addresses();
     for (const auto& l : out_.values.listeners) {
       check_proxy_protocol(l);
@@ -416,7 +431,11 @@ class loader {
 
   // A list of hashes that nobody looks at would be a protection that isn't there.
   void check_hashes() {
-    if (!out_.values.embedded_sha256.empty() && !out_.values.embedded_scanner)
+    const auto& routes = out_.values.routes;
+    const bool embedded =
+        out_.values.scanners.embedded ||
+        std::ranges::any_of(routes, [](const route& r) { return r.scanners.embedded; });
+    if (!out_.values.embedded_sha256.empty() && !embedded)
       complain(place_of("embedded.sha256"),
                "only the scanner \"embedded:\" uses this list, and it is not among the scanners");
   }
@@ -432,6 +451,13 @@ class loader {
         complain(place_of("listen.*.address", *one),
                  in_quotes(text) + " is the address of another listener");
     }
+  }
+
+  // Whoever names scanners means that something goes there.
+  void warn_of_unused_scanners() {
+    const auto& v = out_.values;
+    if (v.scanners.empty() || !needs_no_base_scanner() || !out_.problems.empty()) return;
+    warn(place_of("scanner.*.servers"), "each [[route]] has scanners of its own: none uses these");
   }
 
   // Nobody could send what is waited for.
@@ -461,12 +487,15 @@ class loader {
     });
   }
 
+  bool needs_no_base_scanner() const { return !out_.values.routes.empty() && !base_scanners_used_; }
+
   // What somebody tried to set, badly, has been told already.
   void check_required() {
     std::string_view hint = "; or try \"icapgate demo\", which needs no settings";
     for (const auto& row : options()) {
       if (!row.required || refused_.contains(&row) || !is_unset(row)) continue;
       if (row.kind == option_kind::origin_list && has_origins()) continue;
+      if (row.kind == option_kind::url_list && needs_no_base_scanner()) continue;
       const std::string flag(row.flag), help(row.help), argument(row.argument);
       const std::string key(row.key.substr(row.key.rfind('.') + 1));
       complain("no " + flag.substr(2), "give " + flag + ' ' + argument + ", " + row.env_name() +
@@ -482,6 +511,7 @@ class loader {
   std::map<std::pair<std::string, const option*>, std::string> listener_places_;
   std::set<const option*> refused_;
   bool file_failed_ = false;
+  bool base_scanners_used_ = false;  // by a route that names none
 };
 
 }  // namespace

@@ -56,13 +56,10 @@ struct listener {
   listen_tls_settings tls;
 };
 
-// Limits of connections to origins.
+// Pools of connections to origins.
 struct origin_settings {
-  std::chrono::milliseconds connect{5'000};      // per address
-  std::chrono::milliseconds first_byte{60'000};  // request sent to response head
-  std::chrono::milliseconds progress{60'000};    // any other read or write
-  std::size_t idle_connections = 256;            // kept per worker
-  std::chrono::milliseconds idle{30'000};        // a pooled connection's age without use
+  std::size_t idle_connections = 256;      // kept per worker
+  std::chrono::milliseconds idle{30'000};  // a pooled connection's age without use
 
   bool operator==(const origin_settings&) const = default;
 };
@@ -92,16 +89,14 @@ struct config {
   std::optional<endpoint> admin;                // none: no admin listener
   // http://, https:// or http+unix:, no path: those of the default route, if there is one.
   std::vector<url> origins;
-  std::vector<route> routes;          // complete, in the file's order
-  tls_settings origin_tls;            // for https://
-  std::vector<url> scanners;          // icap://host[:port]/service; "embedded:" is resolved by app/
-  std::vector<url> standby_scanners;  // used while none of the others can be
-  tls_settings scanner_tls;           // for icaps://
+  std::vector<route> routes;  // complete, in the file's order
+  tls_settings origin_tls;    // for https://
+  scanner_group scanners;     // of the routes that name none
+  tls_settings scanner_tls;   // for icaps://
   std::string scanner_user = "off";
   std::string scanner_password_file = "off";
   // Made of both by read_credentials(): a whole ICAP field with its CRLF, or empty. Never shown.
   std::string scanner_authorization;
-  bool embedded_scanner = false;             // --icap embedded:
   std::vector<std::string> embedded_sha256;  // lower-case hex: bodies the embedded scanner blocks
   std::vector<std::uint16_t> avoid_ports;    // responses from these origin ports are not scanned
   bool debug_fallback = false;               // scanner trouble: deliver the origin's response;
@@ -117,6 +112,7 @@ struct config {
     std::size_t max_per_address = 0;             // likewise
   } client;
   origin_settings origin_limits;
+  route_limits limits;  // of the routes that name none
   icap_settings icap_limits;
   std::string canary = "warn";            // off warn enforce: scanners are sent EICAR now and then
   std::string vendor = "generic";         // a row of icap/profile

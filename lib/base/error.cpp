@@ -35,6 +35,7 @@ constexpr auto rows = std::to_array<end_reason>({
     {NAMED(client_body_timeout), 408, true, "The client stopped sending its request body."},
     {NAMED(client_body_eof), 400, true, "The client's request body ended before it was complete."},
     {NAMED(client_body_invalid), 400, true, "The client's request body is not correctly framed."},
+    {NAMED(client_body_too_large), 413, true, "The client's request body is over the limit."},
     {NAMED(client_write_timeout), 0, true, "The client did not take its response in time."},
     {NAMED(client_write_failed), 0, true,
      "The connection to the client failed during the response."},

@@ -33,6 +33,7 @@ enum class errc : std::uint8_t {
   client_body_timeout,
   client_body_eof,
   client_body_invalid,
+  client_body_too_large,  // over client.max_body
   client_write_timeout,
   client_write_failed,
   origin_resolve_failed,

@@ -27,6 +27,8 @@ constexpr std::string_view scanner_vendors =
 
 #define MEMBER(name) +[](config& c) -> decltype((c.name)) { return c.name; }
 #define LISTENER(name) +[](listener& l) -> decltype((l.name)) { return l.name; }
+#define SCANNER(name) +[](scanner_group& s) -> decltype((s.name)) { return s.name; }
+#define LIMIT(name) +[](route_limits& l) -> decltype((l.name)) { return l.name; }
 #define POLICY(name) +[](policy& p) -> decltype((p.name)) { return p.name; }
 #define RULE(name) +[](rule& r) -> decltype((r.name)) { return r.name; }
 #define ROUTE(name) +[](route& r) -> decltype((r.name)) { return r.name; }
@@ -41,7 +43,7 @@ constexpr std::array table{
     option{.key = "scanner.*.servers", .flag = "--icap", .short_env = "ICAP",
            .kind = option_kind::url_list, .argument = "URL",
            .help = "the scanner: icap://HOST[:PORT]/SERVICE, or embedded:",
-           .target = MEMBER(scanners), .required = true},
+           .target = SCANNER(servers), .required = true},
     option{.key = "listen.*.address", .flag = "--listen", .short_env = "LISTEN",
            .kind = option_kind::endpoint, .argument = "HOST:PORT", .initial = "0.0.0.0:8080",
            .help = "where clients connect; or unix:/path",
@@ -100,6 +102,10 @@ constexpr std::array table{
            .kind = option_kind::integer, .argument = "N", .initial = "0",
            .help = "of one address or IPv6 /64; 0: any",
            .target = MEMBER(client.max_per_address), .max = 10'000'000},
+    option{.key = "client.max_body",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "0",
+           .help = "of a request; more: 413; 0: no limit",
+           .target = LIMIT(max_body), .max = exbibyte},
     option{.key = "listen.*.trusted_proxies",
            .kind = option_kind::network_list, .argument = "NETWORK",
            .help = "believed: 10.0.0.0/8, ::1, unix",
@@ -131,15 +137,15 @@ constexpr std::array table{
     option{.key = "origin.timeout.connect",
            .kind = option_kind::duration, .argument = "TIME", .initial = "5s",
            .help = "connecting, per address",
-           .target = MEMBER(origin_limits.connect), .min = 1, .max = hour},
+           .target = LIMIT(connect), .min = 1, .max = hour},
     option{.key = "origin.timeout.first_byte",
            .kind = option_kind::duration, .argument = "TIME", .initial = "1m",
            .help = "request sent to response head",
-           .target = MEMBER(origin_limits.first_byte), .min = 1, .max = day},
+           .target = LIMIT(first_byte), .min = 1, .max = day},
     option{.key = "origin.timeout.idle",
            .kind = option_kind::duration, .argument = "TIME", .initial = "1m",
            .help = "origin neither sends nor takes a byte",
-           .target = MEMBER(origin_limits.progress), .min = 1, .max = day},
+           .target = LIMIT(progress), .min = 1, .max = day},
     option{.key = "origin.keep_alive",
            .kind = option_kind::duration, .argument = "TIME", .initial = "30s",
            .help = "an unused connection is kept",
@@ -207,7 +213,7 @@ constexpr std::array table{
     option{.key = "scanner.*.standby",
            .kind = option_kind::url_list, .argument = "URL",
            .help = "used while none of the servers can be",
-           .target = MEMBER(standby_scanners)},
+           .target = SCANNER(standby)},
     option{.key = "scanner.*.vendor",
            .kind = option_kind::choice, .argument = "NAME", .initial = "generic",
            .help = "whose scanner it is, for its quirks",
@@ -456,25 +462,35 @@ constexpr std::array route_table{
 // clang-format on
 
 #undef MEMBER
+#undef SCANNER
+#undef LIMIT
 #undef POLICY
 #undef RULE
 #undef ROUTE
 
 constexpr std::string_view base_prefix = "policy.", rule_prefix = "policy.rule[].",
-                           route_prefix = "route[].policy.";
+                           route_prefix = "route[].", route_policy_prefix = "route[].policy.",
+                           scanner_prefix = "scanner.*.", route_scanner_prefix = "route[].scanner.";
 
-// Rows of an array of tables: its own, and those that set a policy, under the names that they have
-// in such a table.
+template <class Owner>
+bool sets(const option& row) {
+  return std::visit([]<class M>(M) { return std::is_invocable_v<M, Owner&>; }, row.target);
+}
+
+// Rows of an array of tables: its own, and others under the names that they have in such a table.
 struct table_rows {
   explicit table_rows(std::span<const option> own) : rows(own.begin(), own.end()) {}
 
-  void add_policy(std::span<const option> from, std::string_view from_prefix,
-                  std::string_view prefix) {
+  // Those that set a member of an Owner and whose keys begin with `from_prefix`.
+  template <class Owner>
+  void add(std::span<const option> from, std::string_view from_prefix, std::string_view prefix) {
     for (auto row : from) {
-      if (!row.sets_policy()) continue;
+      if (!sets<Owner>(row) || !row.key.starts_with(from_prefix)) continue;
       keys.push_back(std::string(prefix) + std::string(row.key.substr(from_prefix.size())));
       row.key = keys.back();
+      row.flag = {};
       row.short_env = {};
+      row.required = false;
       rows.push_back(row);
     }
   }
@@ -485,14 +501,17 @@ struct table_rows {
 
 table_rows make_rule_rows() {
   table_rows all(rule_table);
-  all.add_policy(table, base_prefix, rule_prefix);
+  all.add<policy>(table, base_prefix, rule_prefix);
   return all;
 }
 
 table_rows make_route_rows() {
   table_rows all(route_table);
-  all.add_policy(table, base_prefix, route_prefix);
-  all.add_policy(rule_table, rule_prefix, route_prefix);
+  all.add<scanner_group>(table, scanner_prefix, route_scanner_prefix);
+  all.add<route_limits>(table, "origin.", route_prefix);
+  all.add<route_limits>(table, "client.", route_prefix);
+  all.add<policy>(table, base_prefix, route_policy_prefix);
+  all.add<policy>(rule_table, rule_prefix, route_policy_prefix);
   return all;
 }
 
@@ -535,7 +554,7 @@ bool option::is_list() const {
 }
 
 bool option::sets_policy() const {
-  return std::visit([]<class M>(M) { return std::is_invocable_v<M, policy&>; }, target);
+  return sets<policy>(*this);
 }
 
 bool option::sets_listener() const {

@@ -1,6 +1,6 @@
 // Every setting of the program, each defined in one row: flag, environment variable, TOML key,
-// kind, range, default, help line, and the member of `config`, `listener`, `policy`, `rule` or
-// `route` that it sets.
+// kind, range, default, help line, and the member of `config`, `listener`, `scanner_group`,
+// `route_limits`, `policy`, `rule` or `route` that it sets.
 #pragma once
 
 #include "base/config.hpp"
@@ -44,12 +44,16 @@ enum class option_kind : std::uint8_t {
   media_type_list,
 };
 
-// Where a row's value lives: in `config`, in a listener, in a policy (the base, a route's or a
-// rule's), in a rule or in a route.
+// Where a row's value lives: in `config`, in a listener, in what routes may have of their own
+// (scanners, limits), in a policy (the base, a route's or a rule's), in a rule or in a route.
 template <class T>
 using member = T& (*)(config&);
 template <class T>
 using listener_member = T& (*)(listener&);
+template <class T>
+using scanner_member = T& (*)(scanner_group&);
+template <class T>
+using limit_member = T& (*)(route_limits&);
 template <class T>
 using policy_member = T& (*)(policy&);
 template <class T>
@@ -62,7 +66,8 @@ using option_target = std::variant<
     listener_member<std::vector<std::string>>, listener_member<std::string>, listener_member<bool>,
     member<std::optional<endpoint>>, member<std::vector<url>>, member<std::vector<std::uint16_t>>,
     member<std::vector<std::string>>, member<bool>, member<unsigned>, member<std::size_t>,
-    member<std::chrono::milliseconds>, member<std::string>, policy_member<scan_mode>,
+    member<std::chrono::milliseconds>, member<std::string>, scanner_member<std::vector<url>>,
+    limit_member<std::chrono::milliseconds>, limit_member<std::uint64_t>, policy_member<scan_mode>,
     policy_member<remedy>, policy_member<delivery_mode>, policy_member<range_mode>,
     policy_member<encoding_mode>, policy_member<page_source>, policy_member<bool>,
     policy_member<unsigned>, policy_member<std::uint64_t>, policy_member<std::chrono::milliseconds>,
@@ -100,8 +105,9 @@ std::span<const option> options();
 // member of `policy`. In the file only.
 std::span<const option> rule_options();
 
-// What each [[route]] may hold beside its origins: name, host, path, and in a table `policy` what a
-// rule may change. In the file only.
+// What each [[route]] may hold beside its origins: name, host, path, every row above that sets a
+// member of `route_limits` or, in a table `scanner`, of `scanner_group`, and in a table `policy`
+// what a rule may change. In the file only.
 std::span<const option> route_options();
 
 const option* find_option_by_flag(std::string_view flag);

@@ -259,22 +259,25 @@ problems store_list(const option& row, std::span<const std::string> values, std:
   return found;
 }
 
-// Of the required row, the servers, the embedded scanner may be one.
-problems store_scanners(const option& row, std::span<const std::string> values, config& into) {
+// The embedded scanner may be one of the servers.
+problems store_scanners(const option& row, std::span<const std::string> values,
+                        scanner_group& into) {
+  auto& list = std::get<scanner_member<std::vector<url>>>(row.target)(into);
+  const bool are_servers = &list == &into.servers;
   problems found;
   std::vector<url> made;
   bool embedded = false;
   for (const auto& value : values) {
     for (const auto& text : split_scanners(value)) {
-      if (row.required && text == embedded_scheme)
+      if (are_servers && text == embedded_scheme)
         embedded = true;
       else
         complain(found, text, parse_scanner(text, made.emplace_back()));
     }
   }
   if (!found.empty()) return found;
-  std::get<member<std::vector<url>>>(row.target)(into) = std::move(made);
-  if (row.required) into.embedded_scanner = embedded;
+  list = std::move(made);
+  if (are_servers) into.embedded = embedded;
   return {};
 }
 
@@ -354,6 +357,19 @@ policy& policy_of(route& owner) {
   return owner.base;
 }
 
+route_limits* limits_of(config& owner) {
+  return &owner.limits;
+}
+
+route_limits* limits_of(route& owner) {
+  return &owner.limits;
+}
+
+// It has none, and no row of its table sets any.
+route_limits* limits_of(rule&) {
+  return nullptr;
+}
+
 template <class Owner>
 problems store_in(const option& row, std::span<const std::string> values, Owner& into) {
   return std::visit(
@@ -362,6 +378,8 @@ problems store_in(const option& row, std::span<const std::string> values, Owner&
           return store_at(row, values, target(into));
         else if constexpr (std::is_invocable_v<M, policy&>)
           return store_at(row, values, target(policy_of(into)));
+        else if constexpr (std::is_invocable_v<M, route_limits&>)
+          return limits_of(into) ? store_at(row, values, target(*limits_of(into))) : problems();
         else
           return {};
       },
@@ -372,7 +390,7 @@ problems store_in(const option& row, std::span<const std::string> values, Owner&
 
 std::vector<std::string> store(const option& row, std::span<const std::string> values,
                                config& into) {
-  if (row.kind == option_kind::url_list) return store_scanners(row, values, into);
+  if (row.kind == option_kind::url_list) return store_scanners(row, values, into.scanners);
   if (row.sets_listener()) return store(row, values, into.listeners.front());
   return store_in(row, values, into);
 }
@@ -398,6 +416,7 @@ std::vector<std::string> store(const option& row, std::span<const std::string> v
                                route& into) {
   if (row.is_list() && values.empty()) return {"is an empty list; leave it out"};
   if (row.kind == option_kind::origin_list) return store_list(row, values, into.origins);
+  if (row.kind == option_kind::url_list) return store_scanners(row, values, into.scanners);
   return store_in(row, values, into);
 }
 
@@ -413,9 +432,13 @@ std::vector<std::string> show(const option& row, const config& from) {
           show_into(out, row, target(settings.listeners.front()));
         else if constexpr (std::is_invocable_v<M, policy&>)
           show_into(out, row, target(settings.scan_policy));
+        else if constexpr (std::is_invocable_v<M, route_limits&>)
+          show_into(out, row, target(settings.limits));
+        else if constexpr (std::is_invocable_v<M, scanner_group&>)
+          show_into(out, row, target(settings.scanners));
       },
       row.target);
-  if (row.kind == option_kind::url_list && row.required && from.embedded_scanner)
+  if (row.kind == option_kind::url_list && row.required && from.scanners.embedded)
     out.emplace_back(embedded_scheme);
   return out;
 }

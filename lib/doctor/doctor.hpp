@@ -37,6 +37,11 @@ struct order {
 // not to be used.
 std::vector<std::string> read_order(const arguments& from, const config& settings, order& out);
 
+// One order for each scanner: for the one that was typed, or else for all that the settings name,
+// those of the routes and those that stand by among them.
+std::vector<std::string> read_orders(const arguments& from, const config& settings,
+                                     std::vector<order>& out);
+
 // Prints each check as it ends, the settings to use and a verdict. True: the scanner can be
 // trusted.
 bool examine(const order& what, report& to);

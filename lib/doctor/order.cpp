@@ -2,6 +2,9 @@
 #include "base/units.hpp"
 #include "doctor/doctor.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace icapgate::doctor {
 namespace {
 
@@ -19,10 +22,18 @@ std::string read_vendor(const std::string& typed, const std::string& set, order&
   return "--vendor: " + in_quotes(name) + " is none of:" + names;
 }
 
-std::string read_scanner(const std::string& typed, const std::vector<url>& set, order& out) {
+std::vector<listed_scanner> scanners_in(const config& settings) {
+  std::vector<route> all(1);
+  all[0].scanners = settings.scanners;
+  all.insert(all.end(), settings.routes.begin(), settings.routes.end());
+  return distinct_scanners(all);
+}
+
+std::string read_scanner(const std::string& typed, const std::vector<listed_scanner>& set,
+                         order& out) {
   if (typed.empty() && set.empty())
     return "no scanner named; try: icapgate doctor icap://HOST:1344/SERVICE";
-  const auto text = typed.empty() ? set.front().to_string() : typed;
+  const auto text = typed.empty() ? set.front().address.to_string() : typed;
   std::string why;
   if (!parse_url(text, out.scanner, why)) return in_quotes(text) + ' ' + why;
   if (!out.scanner.scheme.starts_with("icap"))
@@ -40,7 +51,7 @@ std::vector<std::string> read_order(const arguments& from, const config& setting
     if (!problem.empty()) problems.push_back(std::move(problem));
   };
   add(read_vendor(from.vendor, settings.vendor, out));
-  add(read_scanner(from.scanner, settings.scanners, out));
+  add(read_scanner(from.scanner, scanners_in(settings), out));
   out.tls = settings.scanner_tls;
   if (!from.ca.empty()) out.tls.ca = from.ca;
   out.user = settings.scanner_user;
@@ -56,6 +67,24 @@ std::vector<std::string> read_order(const arguments& from, const config& setting
       (!parse_size(size, out.max_size) || out.max_size < mebibyte || out.max_size > largest_file))
     add("--max-size: " + in_quotes(size) + " is no size from 1MiB to 4095MiB");
   if (!size.empty() && !from.ladder) add("--max-size is for --ladder");
+  return problems;
+}
+
+std::vector<std::string> read_orders(const arguments& from, const config& settings,
+                                     std::vector<order>& out) {
+  auto named = scanners_in(settings);
+  if (!from.scanner.empty() || named.empty()) return read_order(from, settings, out.emplace_back());
+  const auto has_tls = [](const listed_scanner& one) { return one.address.scheme == "icaps"; };
+  const bool some_tls = std::ranges::any_of(named, has_tls);
+  std::vector<std::string> problems;
+  for (const auto& one : named) {
+    auto typed = from;
+    typed.scanner = one.address.to_string();
+    if (some_tls && !has_tls(one)) typed.ca.clear();
+    for (auto& problem : read_order(typed, settings, out.emplace_back()))
+      if (std::ranges::find(problems, problem) == problems.end())
+        problems.push_back(std::move(problem));
+  }
   return problems;
 }
 

@@ -123,7 +123,7 @@ task<errc> take_whole(body_intake& body, const config& settings, spool_budget& b
       case body_intake::status::failed:
         co_return body.error();
       case body_intake::status::would_block:
-        body.expires_after(settings.origin_limits.progress);
+        body.expires_after(body.longest_wait());
         if (co_await body.source().wait_readable() != io_status::ok) co_return body.timed_out();
         break;
       case body_intake::status::full:

@@ -14,6 +14,7 @@ namespace icapgate::proxy {
 
 // How much of a body is taken. 0 and max(): no limit.
 struct intake_limits {
+  milliseconds longest_wait;   // for the next byte
   std::uint64_t max_size = 0;  // bytes, as received and decoded
   std::uint64_t max_ratio = 0;
   clock::time_point give_up = clock::time_point::max();
@@ -59,6 +60,8 @@ class body_intake {
   // policy_oversize, policy_unscannable.
   errc error() const { return error_; }
 
+  // How long its origin may let us wait for more of it.
+  milliseconds longest_wait() const { return limits_.longest_wait; }
   // Only while the body has not been received. Waits for more of it no longer than `longest`; what
   // the body is missing then: origin_body_timeout, or policy_unscannable where it had its time.
   void expires_after(milliseconds longest);
@@ -76,7 +79,7 @@ class body_intake {
 
   http_reader* from_ = nullptr;
   body_spool& original_;
-  intake_limits limits_;
+  intake_limits limits_{};
   errc error_ = errc::complete;
 
   std::optional<body_decoder> decoder_;

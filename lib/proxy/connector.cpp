@@ -87,11 +87,11 @@ bool connector::find_without_lookup(endpoints& found) const {
   return true;
 }
 
-task<errc> connector::resolve(endpoints& found) {
+task<errc> connector::resolve(endpoints& found, milliseconds timeout) {
   if (find_without_lookup(found)) co_return errc::complete;
   if (!lookup_ || lookup_->done) start_lookup();
   waiter one(all_, context_, lookup_);
-  one.expires_after(timeout_);
+  one.expires_after(timeout);
   const bool done = co_await one.wait();
   if (!done) co_return reasons_.timeout;
   found = one.found();
@@ -111,19 +111,20 @@ void connector::start_lookup() {
                           });
 }
 
-task<result<std::unique_ptr<stream>>> connector::connect() {
+task<result<std::unique_ptr<stream>>> connector::connect(milliseconds timeout) {
   endpoints found;
-  auto reason = co_await resolve(found);
+  auto reason = co_await resolve(found, timeout);
   for (const auto& address : found) {
     auto fresh = std::make_unique<stream>(stream::socket_type(context_), all_);
-    reason = co_await connect_to(*fresh, address);
+    reason = co_await connect_to(*fresh, address, timeout);
     if (reason == errc::complete) co_return fresh;
   }
   co_return reason;
 }
 
-task<errc> connector::connect_to(stream& fresh, const stream::socket_type::endpoint_type& address) {
-  fresh.expires_after(timeout_);
+task<errc> connector::connect_to(stream& fresh, const stream::socket_type::endpoint_type& address,
+                                 milliseconds timeout) {
+  fresh.expires_after(timeout);
   const auto ec = co_await fresh.connect(address);
   if (ec) co_return reason_of(ec);
   if (!tls_) co_return must_be_tls_ ? reasons_.tls_failed : errc::complete;

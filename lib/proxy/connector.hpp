@@ -49,17 +49,20 @@ class connector {
   connector(connector&&) noexcept;
 
   // Tries every address of the name in the resolver's order.
-  task<result<std::unique_ptr<stream>>> connect();
+  task<result<std::unique_ptr<stream>>> connect() { return connect(timeout_); }
+  // With another timeout for this once.
+  task<result<std::unique_ptr<stream>>> connect(milliseconds timeout);
 
  private:
   using endpoints = std::vector<stream::socket_type::endpoint_type>;
   class waiter;
   struct lookup;
 
-  task<errc> resolve(endpoints& found);
+  task<errc> resolve(endpoints& found, milliseconds timeout);
   bool find_without_lookup(endpoints& found) const;
   void start_lookup();
-  task<errc> connect_to(stream& fresh, const stream::socket_type::endpoint_type& address);
+  task<errc> connect_to(stream& fresh, const stream::socket_type::endpoint_type& address,
+                        milliseconds timeout);
   errc reason_of(const boost::system::error_code& ec) const;
 
   asio::io_context& context_;

@@ -7,7 +7,6 @@
 #include <boost/asio/io_context.hpp>
 
 #include <algorithm>
-#include <limits>
 
 namespace icapgate::proxy {
 namespace {
@@ -56,18 +55,18 @@ bool was_closed(errc reason) {
 // The right to one exchange with a scanner, given back by itself.
 class icap_client::turn {
  public:
-  turn(icap_client& owner, scanner_state& at, const scan_report& report)
+  turn(icap_client& owner, service& at, const scan_report& report)
       : owner_(owner), at_(at), report_(report) {}
   turn(const turn&) = delete;
   turn& operator=(const turn&) = delete;
   ~turn() {
-    at_.end(outcome_of(report_), clock::now());
-    owner_.room_was_made();
+    at_.state->end(outcome_of(report_), clock::now());
+    owner_.room_was_made(at_);
   }
 
  private:
   icap_client& owner_;
-  scanner_state& at_;
+  service& at_;
   const scan_report& report_;
 };
 
@@ -94,6 +93,12 @@ icap_client::icap_client(asio::io_context& context, deadlines& all, block_pool& 
     services_.push_back(same ? std::move(same)
                              : std::make_shared<service>(context, all, state, settings_));
   }
+  for (const auto& r : settings_.routes) {
+    auto among = find_services(r.scanners);
+    const auto same = std::ranges::find(choices_, among, &choice::among);
+    by_route_.push_back(static_cast<std::size_t>(same - choices_.begin()));
+    if (same == choices_.end()) choices_.push_back({std::move(among)});
+  }
 }
 
 // What the process knows of a scanner is replaced where the settings of connections to it are.
@@ -109,11 +114,27 @@ void icap_client::retire(const icap_client& next) {
     if (!next.find(*one->state)) one->pool.clear();
 }
 
-task<scan_report> icap_client::respmod(const scan_job& job, body_intake& body,
+// A scanner that is named as both is no stand-by.
+icap_client::candidates icap_client::find_services(const scanner_group& named) const {
+  candidates found;
+  const auto add = [&](const std::vector<url>& list, bool standby) {
+    for (const auto& one : services_) {
+      const bool wanted = std::ranges::count(list, one->state->uri(), &url::to_string) > 0;
+      if (wanted && std::ranges::count(found, one.get(), &candidate::to) == 0)
+        found.push_back({one.get(), standby});
+    }
+  };
+  add(named.servers, false);
+  add(named.standby, true);
+  return found;
+}
+
+task<scan_report> icap_client::respmod(const route& of, const scan_job& job, body_intake& body,
                                        body_spool& adapted) {
   scan_report report;
   report.outcome = errc::icap_scanners_shut;
-  attempt current{job, body, adapted, report, {}, {}, clock::now() + settings_.icap_limits.acquire};
+  const auto give_up = clock::now() + settings_.icap_limits.acquire;
+  attempt current{job, scanners_of(of), body, adapted, report, {}, {}, give_up};
   for (;;) {
     auto* at = co_await choose(current);
     if (!at) co_return report;
@@ -127,7 +148,7 @@ task<scan_report> icap_client::respmod(const scan_job& job, body_intake& body,
       co_return report;
     }
     {
-      const turn held(*this, *at->state, report);
+      const turn held(*this, *at, report);
       report.scanner = at->state->uri();
       // Where the try throws, it is this that counts, and not what came of the one before.
       report.outcome = errc::gateway_internal;
@@ -141,11 +162,15 @@ task<scan_report> icap_client::respmod(const scan_job& job, body_intake& body,
 
 // --- which scanner
 
+icap_client::choice& icap_client::scanners_of(const route& of) {
+  return choices_[by_route_.at(static_cast<std::size_t>(&of - settings_.routes.data()))];
+}
+
 // The next scanner to try, with a turn granted; nullptr if there is none left. Those that are full
 // or said that they are busy are waited for, as long as the settings say.
 task<icap_client::service*> icap_client::choose(attempt& current) {
   // First come, first served within the worker.
-  bool behind_others = !waiting_.empty();
+  bool behind_others = others_wait(current.from.among);
   for (;;) {
     bool some_full = false;
     auto* found = behind_others ? nullptr : choose_now(current, some_full);
@@ -154,26 +179,27 @@ task<icap_client::service*> icap_client::choose(attempt& current) {
       if (current.tried.empty()) current.report.outcome = errc::icap_acquire_timeout;
       co_return nullptr;
     }
-    co_await wait_for_room();
+    co_await wait_for_room(current.from.among);
     behind_others = false;
     for (const auto* busy : current.busy) std::erase(current.tried, busy);
     current.busy.clear();
   }
 }
 
-// Fewest exchanges in flight first, in the first group that has one to offer.
-icap_client::service* icap_client::choose_now(const attempt& current, bool& some_full) {
+// Fewest exchanges in flight first; those that stand by where no other has one to offer.
+icap_client::service* icap_client::choose_now(attempt& current, bool& some_full) {
+  const auto& among = current.from.among;
   auto out = current.tried;
-  const auto first = next_++;
+  const auto first = current.from.next++;
   for (;;) {
     service* best = nullptr;
-    std::pair<unsigned, std::size_t> best_rank;
-    for (std::size_t i = 0; i < services_.size(); ++i) {
-      auto* one = services_[(first + i) % services_.size()].get();
-      if (std::find(out.begin(), out.end(), one) != out.end()) continue;
-      const std::pair rank(one->state->group(), one->state->in_flight());
+    std::pair<bool, std::size_t> best_rank;
+    for (std::size_t i = 0; i < among.size(); ++i) {
+      const auto& one = among[(first + i) % among.size()];
+      if (std::find(out.begin(), out.end(), one.to) != out.end()) continue;
+      const std::pair rank(one.standby, one.to->state->in_flight());
       if (best && best_rank <= rank) continue;
-      best = one;
+      best = one.to;
       best_rank = rank;
     }
     if (!best) return nullptr;
@@ -184,16 +210,27 @@ icap_client::service* icap_client::choose_now(const attempt& current, bool& some
   }
 }
 
-// Other workers free their turns without telling this one, so it looks again at each tick.
-task<void> icap_client::wait_for_room() {
-  asio::steady_timer woken(context_, deadlines::tick);
-  waiting_.push_back(&woken);
-  co_await woken.async_wait(use_op);
-  std::erase(waiting_, &woken);
+// A full scanner of one route is no reason to let another route's scans wait.
+bool icap_client::others_wait(const candidates& for_any_of) const {
+  return std::ranges::any_of(waiting_, [&](const waiter& one) {
+    return std::ranges::find_first_of(*one.among, for_any_of, {}, &candidate::to, &candidate::to) !=
+           one.among->end();
+  });
 }
 
-void icap_client::room_was_made() {
-  if (!waiting_.empty()) waiting_.front()->cancel();
+// Other workers free their turns without telling this one, so it looks again at each tick.
+task<void> icap_client::wait_for_room(const candidates& among) {
+  asio::steady_timer woken(context_, deadlines::tick);
+  waiting_.push_back({&woken, &among});
+  co_await woken.async_wait(use_op);
+  std::erase_if(waiting_, [&](const waiter& one) { return one.timer == &woken; });
+}
+
+void icap_client::room_was_made(const service& at) {
+  const auto first = std::ranges::find_if(waiting_, [&](const waiter& one) {
+    return std::ranges::count(*one.among, &at, &candidate::to) > 0;
+  });
+  if (first != waiting_.end()) first->timer->cancel();
 }
 
 // --- one scanner
@@ -207,7 +244,7 @@ task<void> icap_client::try_service(service& at, attempt& current) {
     if (!stale) co_return;
     metrics_.icap_retries.add();
   }
-  auto fresh = co_await open(at, current.give_up);
+  auto fresh = co_await open(at, current);
   if (!fresh) {
     current.report.outcome = fresh.error();
     co_return;
@@ -293,11 +330,11 @@ task<errc> icap_client::complete_partial(attempt& current, std::uint64_t origina
   co_return errc::complete;
 }
 
-task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(
-    service& at, clock::time_point give_up) {
+task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(service& at,
+                                                                         const attempt& current) {
   bool room = at.state->try_open(clock::now());
-  while (!room && clock::now() < give_up) {
-    co_await wait_for_room();
+  while (!room && clock::now() < current.give_up) {
+    co_await wait_for_room(current.from.among);
     room = at.state->try_open(clock::now());
   }
   if (!room) co_return errc::icap_acquire_timeout;
@@ -324,18 +361,22 @@ void icap_client::reap() {
   if (warm_share_ > 0 && !closed_) keep_warm();
 }
 
-// Those of the group that scans go to now.
+// Those that the scans of some route go to now.
 void icap_client::keep_warm() {
   const auto now = clock::now();
-  auto group = std::numeric_limits<unsigned>::max();
-  for (const auto& s : services_)
-    if (!s->state->is_shut(now)) group = std::min(group, s->state->group());
-  for (auto& s : services_) {
-    if (s->state->group() != group || now < s->warm_after) continue;
-    while (s->pool.size() + s->opening < warm_share_ && s->state->try_open_warm(now)) {
-      ++s->opening;
-      asio::co_spawn(context_, open_warm(shared_from_this(), s), asio::detached);
-    }
+  for (const auto& [among, next] : choices_) {
+    const bool standby = std::ranges::none_of(
+        among, [&](const candidate& one) { return !one.standby && !one.to->state->is_shut(now); });
+    for (const auto& one : among)
+      if (one.standby == standby) keep_warm(*one.to, now);
+  }
+}
+
+void icap_client::keep_warm(service& at, clock::time_point now) {
+  if (now < at.warm_after) return;
+  while (at.pool.size() + at.opening < warm_share_ && at.state->try_open_warm(now)) {
+    ++at.opening;
+    asio::co_spawn(context_, open_warm(shared_from_this(), at.shared_from_this()), asio::detached);
   }
 }
 
@@ -347,7 +388,7 @@ task<void> icap_client::open_warm(std::shared_ptr<icap_client> self, std::shared
     at->warm_after = clock::now() + warm_pause;
   } else if (!self->closed_) {
     at->pool.put(std::move(*fresh));
-    self->room_was_made();
+    self->room_was_made(*at);
   }
 }
 

@@ -14,6 +14,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include <cstddef>
 #include <deque>
 #include <memory>
 #include <string>
@@ -42,7 +43,7 @@ struct scan_report {
   bool ignored = false;  // the scanner does not want such responses, and the settings let it
 };
 
-// Worker thread only.
+// Worker thread only. Each scanner once, however many routes name it.
 class icap_client : public std::enable_shared_from_this<icap_client> {
  public:
   // Connections to scanners that are the same as `before`, where there is one, stay.
@@ -50,10 +51,12 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
               std::shared_ptr<const generation> made, worker_metrics& metrics, spool_budget& budget,
               const icap_client* before = nullptr);
 
-  // Scans a response: on one scanner after the other until one gives a verdict. The body stays in
-  // its spool, so that each can begin anew. `adapted` holds the body of the answer afterwards.
+  // Scans a response: on one scanner of its route, which is one of the settings', after the other
+  // until one gives a verdict. The body stays in its spool, so that each can begin anew. `adapted`
+  // holds the body of the answer afterwards.
   // Reasons: icap_*, origin_body_*, spool_failed.
-  task<scan_report> respmod(const scan_job& job, body_intake& body, body_spool& adapted);
+  task<scan_report> respmod(const route& of, const scan_job& job, body_intake& body,
+                            body_spool& adapted);
 
   // At each tick: closes what was idle for too long, opens what is to be warm.
   void reap();
@@ -69,7 +72,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     std::unique_ptr<stream> socket;
     bool reused = false;
   };
-  struct service {
+  struct service : std::enable_shared_from_this<service> {
     service(asio::io_context& context, deadlines& all, std::shared_ptr<scanner_state> its_state,
             const config& settings);
     std::shared_ptr<scanner_state> state;
@@ -78,10 +81,27 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     std::size_t opening = 0;         // ahead of need
     clock::time_point warm_after{};  // not before
   };
+  struct candidate {
+    service* to;
+    bool standby;
+    bool operator==(const candidate&) const = default;
+  };
+  using candidates = std::vector<candidate>;
+  // Whom the scans of a route, or of several, go to.
+  struct choice {
+    candidates among;
+    std::size_t next = 0;  // whose turn it is where they are equal
+  };
+  // Somebody who can't go on until a scanner among these has room.
+  struct waiter {
+    asio::steady_timer* timer;
+    const candidates* among;
+  };
   class turn;
   // One scan on its way through the scanners.
   struct attempt {
     const scan_job& job;
+    choice& from;
     body_intake& body;
     body_spool& adapted;
     scan_report& report;
@@ -92,14 +112,18 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
 
   std::shared_ptr<service> find(const scanner_state& of) const;
   task<service*> choose(attempt& current);
-  service* choose_now(const attempt& current, bool& some_full);
-  task<void> wait_for_room();
-  void room_was_made();
+  service* choose_now(attempt& current, bool& some_full);
+  candidates find_services(const scanner_group& named) const;
+  choice& scanners_of(const route& of);
+  bool others_wait(const candidates& for_any_of) const;
+  task<void> wait_for_room(const candidates& among);
+  void room_was_made(const service& at);
   task<void> try_service(service& at, attempt& current);
   task<bool> try_connection(service& at, std::unique_ptr<connection> over, attempt& current);
-  task<result<std::unique_ptr<connection>>> open(service& at, clock::time_point give_up);
+  task<result<std::unique_ptr<connection>>> open(service& at, const attempt& current);
   task<result<std::unique_ptr<connection>>> connect(service& at);
   void keep_warm();
+  void keep_warm(service& at, clock::time_point now);
   static task<void> open_warm(std::shared_ptr<icap_client> self, std::shared_ptr<service> at);
   icap::exchange_request request_for(const service& at, const attempt& current,
                                      std::string& fields) const;
@@ -113,8 +137,9 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   worker_metrics& metrics_;
   spool_budget& budget_;
   std::vector<std::shared_ptr<service>> services_;
-  std::size_t next_ = 0;
-  std::deque<asio::steady_timer*> waiting_;
+  std::vector<choice> choices_;        // those of all routes, equal ones once
+  std::vector<std::size_t> by_route_;  // which of the choices
+  std::deque<waiter> waiting_;
   const std::size_t warm_share_;
   bool closed_ = false;
 };

@@ -7,8 +7,9 @@
 namespace icapgate::proxy {
 namespace {
 
-intake_limits limits_for(const policy& rules, const http::response_head& response) {
-  intake_limits limits{rules.max_scan_size, rules.max_ratio, clock::time_point::max()};
+intake_limits limits_for(const policy& rules, const route& taken,
+                         const http::response_head& response) {
+  intake_limits limits{taken.limits.progress, rules.max_scan_size, rules.max_ratio};
   const bool endless = response.framing != http::body_framing::length;
   if (endless && rules.max_body_time.count() != 0)
     limits.give_up = clock::now() + rules.max_body_time;
@@ -44,6 +45,7 @@ bool is_doubt(errc reason) {
 inspection::inspection(worker_resources& resources, const policy& rules, const subject& of,
                        http_reader& from, const std::vector<content_coding>& codings)
     : resources_(resources),
+      route_(of.taken),
       path_(of.request.origin_form),
       request_id_(of.request_id),
       client_ip_(of.path.client == http::unix_client ? std::string() : of.path.client),
@@ -52,7 +54,7 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
       body_(resources.new_spool()),
       decoded_(resources.new_spool()),
       adapted_(resources.new_spool()),
-      intake_(from, body_, limits_for(rules, of.response)),
+      intake_(from, body_, limits_for(rules, of.taken, of.response)),
       decoded_body_(!codings.empty()) {
   if (of.response.framing == http::body_framing::length) length_ = of.response.content_length;
   if (decoded_body_) intake_.decode(codings, decoded_);
@@ -96,13 +98,13 @@ task<void> inspection::ask() {
   job.who = {request_id_, client_ip_, server_ip_, user_, proxy_fields_};
   job.status = status_;
   if (!worth_spooling_first()) {
-    report_ = co_await resources_.scanners->respmod(job, intake_, adapted_);
+    report_ = co_await resources_.scanners->respmod(route_, job, intake_, adapted_);
     if (!report_.postponed) co_return;
     resources_.metrics.scans_postponed.add();
   }
   const auto taken = co_await take_whole(intake_, resources_.settings, resources_.budget);
   if (taken == errc::complete)
-    report_ = co_await resources_.scanners->respmod(job, intake_, adapted_);
+    report_ = co_await resources_.scanners->respmod(route_, job, intake_, adapted_);
   else
     report_.outcome = taken;
 }

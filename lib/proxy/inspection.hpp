@@ -19,10 +19,11 @@ namespace icapgate::proxy {
 bool is_doubt(errc reason);
 
 // Worker thread only. Copies what it needs of the heads, so that it may outlive the transaction
-// once its body was received (monitor mode).
+// once its body was received (monitor mode); the route is one of the settings'.
 class inspection {
  public:
   struct subject {
+    const route& taken;
     const http::request_head& request;
     const http::response_head& response;
     std::string_view request_id;
@@ -61,6 +62,7 @@ class inspection {
   void count();
 
   worker_resources& resources_;
+  const route& route_;
   std::string request_head_;
   std::string response_head_;
   std::string path_;

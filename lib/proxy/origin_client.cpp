@@ -26,19 +26,19 @@ origin_client::origin_client(asio::io_context& context, deadlines& all, block_po
       metrics_(metrics),
       authority_(address.authority()),
       connector_(
-          context, all, address, tls_for(address, settings.origin_tls),
-          settings.origin_limits.connect,
+          context, all, address, tls_for(address, settings.origin_tls), settings.limits.connect,
           {errc::origin_resolve_failed, errc::origin_connect_refused, errc::origin_connect_timeout,
            errc::origin_connect_failed, errc::origin_tls_failed, errc::origin_tls_certificate}),
       pool_(settings.origin_limits.idle_connections, settings.origin_limits.idle) {}
 
-task<result<std::unique_ptr<origin_connection>>> origin_client::acquire(bool fresh) {
+task<result<std::unique_ptr<origin_connection>>> origin_client::acquire(bool fresh,
+                                                                        milliseconds timeout) {
   auto pooled = fresh ? nullptr : pool_.take();
   if (pooled) {
     pooled->reused = true;
     co_return pooled;
   }
-  auto connected = co_await connector_.connect();
+  auto connected = co_await connector_.connect(timeout);
   if (!connected) co_return connected.error();
   metrics_.origin_connects.add();
   auto address = peer_address((*connected)->socket());

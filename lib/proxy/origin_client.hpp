@@ -31,9 +31,10 @@ class origin_client {
   origin_client(asio::io_context& context, deadlines& all, block_pool& blocks,
                 const config& settings, const url& address, worker_metrics& metrics);
 
-  // A pooled connection where there is one and `fresh` is false, else a new one.
+  // A pooled connection where there is one and `fresh` is false, else a new one; `timeout` bounds
+  // the look-up of its name, and each address.
   // Errors: origin_resolve_failed, origin_connect_*, origin_tls_*.
-  task<result<std::unique_ptr<origin_connection>>> acquire(bool fresh);
+  task<result<std::unique_ptr<origin_connection>>> acquire(bool fresh, milliseconds timeout);
   // Only for a connection whose exchange ended cleanly in both directions.
   void give_back(std::unique_ptr<origin_connection> connection);
 
@@ -57,11 +58,11 @@ class origin_exchange {
   // All outlive the exchange. The client's reader stands behind the request's head. `hints_only`:
   // what of interim responses goes on (http::append_interim_response).
   origin_exchange(origin_connection& origin, http_reader& client, const http::request_head& request,
-                  const http::request_changes& changes, const config& settings, client_watch& watch,
-                  bool hints_only);
+                  const http::request_changes& changes, const config& settings,
+                  const route_limits& limits, client_watch& watch, bool hints_only);
 
-  // complete, or a reason origin_write_*, origin_head_*, origin_upgrade_refused, client_body_*,
-  // client_write_*.
+  // complete, or a reason origin_write_*, origin_head_*, origin_upgrade_refused, client_body_* (a
+  // body over the limit: without the piece that is too much), client_write_*.
   task<errc> run(http::response_head& response);
 
   // The whole request went out: the connection can be used again once the response is read.
@@ -75,6 +76,7 @@ class origin_exchange {
 
   errc push(blocked& on);
   errc take_body(blocked& on);
+  bool is_too_large(std::size_t more) const;
   void frame(std::size_t bytes);
   task<errc> wait(blocked on);
   task<errc> pass_interim(const http::response_head& response);
@@ -86,6 +88,7 @@ class origin_exchange {
   const http::request_head& request_;
   const bool upgrade_;  // 101 is an answer
   const config& settings_;
+  const route_limits& limits_;
   client_watch& watch_;
   const bool hints_only_;
   std::string wire_;

@@ -13,12 +13,13 @@ constexpr unsigned max_interim_heads = 100;
 origin_exchange::origin_exchange(origin_connection& origin, http_reader& client,
                                  const http::request_head& request,
                                  const http::request_changes& changes, const config& settings,
-                                 client_watch& watch, bool hints_only)
+                                 const route_limits& limits, client_watch& watch, bool hints_only)
     : origin_(origin),
       client_(client),
       request_(request),
       upgrade_(changes.upgrade),
       settings_(settings),
+      limits_(limits),
       watch_(watch),
       hints_only_(hints_only) {
   http::append_origin_request(wire_, request, changes);
@@ -74,6 +75,7 @@ errc origin_exchange::take_body(blocked& on) {
   const auto got = client_.try_read_body(room);
   switch (got.status) {
     case http_reader::body_status::data:
+      if (is_too_large(got.bytes)) return errc::client_body_too_large;
       frame(got.bytes);
       return errc::complete;
     case http_reader::body_status::end:
@@ -92,6 +94,10 @@ errc origin_exchange::take_body(blocked& on) {
       return errc::client_body_invalid;
   }
   return errc::gateway_internal;
+}
+
+bool origin_exchange::is_too_large(std::size_t more) const {
+  return limits_.max_body != 0 && more > limits_.max_body - body_bytes_;
 }
 
 void origin_exchange::frame(std::size_t bytes) {
@@ -114,13 +120,13 @@ task<errc> origin_exchange::wait(blocked on) {
   switch (on) {
     case blocked::nothing: {
       const client_watch::guard watched(watch_);
-      if (!awaiting_response_) origin.expires_after(settings_.origin_limits.first_byte);
+      if (!awaiting_response_) origin.expires_after(limits_.first_byte);
       awaiting_response_ = true;
       co_await origin.wait_readable();
       break;
     }
     case blocked::on_origin:
-      origin.expires_after(settings_.origin_limits.progress);
+      origin.expires_after(limits_.progress);
       co_await first_of(origin.readable(), origin.writable());
       break;
     case blocked::on_client:

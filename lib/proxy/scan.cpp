@@ -134,7 +134,7 @@ task<errc> scan::wait(blocked on) {
     // A slow origin is no fault of the scanner's: its time does not count against it.
     auto& origin = body_.source();
     const auto began = clock::now();
-    const auto longest = settings_.origin_limits.progress;
+    const auto longest = body_.longest_wait();
     const auto left = patience_with_origin();
     // Drops that come all the time push a deadline before them: it alone would never be reached.
     postponed_ = left.count() <= 0;

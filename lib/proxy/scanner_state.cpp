@@ -265,8 +265,8 @@ scanner_list make_scanners(const config& settings, const scanner_list& before) {
     if (known != before.end()) made->learn_from(**known);
     all.push_back(std::move(made));
   };
-  for (const auto& address : settings.scanners) add(address, 0);
-  for (const auto& address : settings.standby_scanners) add(address, 1);
+  for (const auto& [address, standby] : distinct_scanners(settings.routes))
+    add(address, standby ? 1 : 0);
   return all;
 }
 

@@ -35,7 +35,8 @@ class scanner_state {
  public:
   using clock = icap::breaker::clock;
 
-  // `group`: 0 for the ordinary ones, 1 for those that stand by.
+  // `group`: 0 for the ordinary ones, 1 for those that only stand by, whatever route is asked; for
+  // people.
   scanner_state(const url& address, unsigned group, const config& settings,
                 std::shared_ptr<tls_client> tls);
 
@@ -52,7 +53,6 @@ class scanner_state {
   const std::string& request_uri() const { return request_uri_; }
   // None for a plain connection.
   const std::shared_ptr<tls_client>& tls() const { return tls_; }
-  unsigned group() const { return group_; }
   const icap::profile& vendor() const { return vendor_; }
 
   // What the scanner said of itself last; what is assumed until it says something.
@@ -153,8 +153,8 @@ using scanner_list = std::vector<std::shared_ptr<scanner_state>>;
 // Threads that serve: as set, or one per core that this process may use.
 unsigned worker_count(const config& settings);
 
-// All scanners of the settings, in their order, those that stand by last. Those of `before` that
-// would be the same are taken over, and what is known of the others.
+// All scanners of all routes, each once however many name it, as distinct_scanners() orders them.
+// Those of `before` that would be the same are taken over, and what is known of the others.
 scanner_list make_scanners(const config& settings, const scanner_list& before = {});
 
 }  // namespace icapgate::proxy

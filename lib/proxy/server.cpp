@@ -34,6 +34,10 @@ constexpr milliseconds certificate_look{2'000};
 // A loop that has not turned for this long is taken for dead.
 constexpr milliseconds heartbeat_limit{10'000};
 
+bool needs_scanner(const route& r) {
+  return r.base.on_error != remedy::pass && r.base.mode == scan_mode::enforce;
+}
+
 spool_metrics look_at(const spool_budget& budget) {
   return {budget.memory_used(), budget.memory_limit(), budget.disk_used(),
           budget.disk_limit(),  budget.waits(),        budget.refusals()};
@@ -81,6 +85,7 @@ class server::impl {
   bool live() const;
   bool ready() const;
   const config& settings() const { return now_->settings; }
+  bool has_scanner(const route& of) const;
 
   access_log& log_;
   const read_again again_;
@@ -325,16 +330,28 @@ bool server::impl::live() const {
   return true;
 }
 
-// Where no scanner may be asked, every response with a body would be a 503. That never ends by
-// itself for /livez: a new process could do no better.
+// Where a route has no scanner that may be asked, every response with a body would be a 503. Others
+// are served all the same: ready means that one of those that need a scanner has one. It never ends
+// /livez: a new process could do no better.
 bool server::impl::ready() const {
   if (stopping_) return false;
-  const auto can_do_without = [](const route& r) {
-    return r.base.on_error == remedy::pass || r.base.mode != scan_mode::enforce;
+  const auto& routes = settings().routes;
+  if (std::ranges::none_of(routes, needs_scanner)) return true;
+  return std::ranges::any_of(routes,
+                             [this](const route& r) { return needs_scanner(r) && has_scanner(r); });
+}
+
+// One that may be asked now.
+bool server::impl::has_scanner(const route& of) const {
+  const auto named = [](const std::vector<url>& list, const std::string& uri) {
+    return std::count_if(list.begin(), list.end(),
+                         [&](const url& one) { return one.to_string() == uri; }) > 0;
   };
-  if (std::ranges::all_of(settings().routes, can_do_without)) return true;
-  return std::ranges::any_of(now_->scanners,
-                             [](const auto& one) { return !one->is_shut(clock::now()); });
+  return std::ranges::any_of(now_->scanners, [&](const auto& one) {
+    const bool its =
+        named(of.scanners.servers, one->uri()) || named(of.scanners.standby, one->uri());
+    return its && !one->is_shut(clock::now());
+  });
 }
 
 server::server(config settings, access_log& log, read_again again, service_manager manager)

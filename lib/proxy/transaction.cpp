@@ -83,6 +83,10 @@ task<errc> transaction::run() {
 // What this request may ask the origin for, so that the response can be scanned.
 errc transaction::prepare() {
   if (!route_) return errc::client_host_unknown;
+  const auto longest = route_->limits.max_body;
+  if (longest != 0 && request_.framing == http::body_framing::length &&
+      request_.content_length > longest)
+    return errc::client_body_too_large;
   if (http::has_passed(request_, resources_.core.pseudonym())) return errc::client_loop_detected;
   changes_.pseudonym = resources_.core.pseudonym();
   changes_.path = &path_;
@@ -159,13 +163,13 @@ task<errc> transaction::ask_origin(bool& another) {
 // asked, since this one got nothing of the request, or may get it again and did not answer.
 task<errc> transaction::fetch_once(bool fresh, bool& stale, bool& another) {
   stale = false;
-  auto acquired = co_await origin_use_->server().client.acquire(fresh);
+  auto acquired = co_await origin_use_->server().client.acquire(fresh, route_->limits.connect);
   another = !acquired;
   if (!acquired) co_return acquired.error();
   origin_ = std::move(*acquired);
   const bool hints_only = policy_.settings->mode == scan_mode::enforce;
-  origin_exchange exchange(*origin_, client_, request_, changes_, resources_.settings, watch_,
-                           hints_only);
+  origin_exchange exchange(*origin_, client_, request_, changes_, resources_.settings,
+                           route_->limits, watch_, hints_only);
   const auto reason = co_await exchange.run(response_);
   received_ = exchange.body_bytes();
   origin_reusable_ = exchange.request_sent() && response_.keep_alive;
@@ -243,8 +247,8 @@ errc transaction::find_doubt() {
 // --- the scan
 
 void transaction::begin_inspection() {
-  const inspection::subject subject{request_, response_, request_id_,
-                                    path_,    changes_,  origin_->address};
+  const inspection::subject subject{*route_, request_, response_,       request_id_,
+                                    path_,   changes_, origin_->address};
   inspection_ = std::make_unique<inspection>(resources_, *policy_.settings, subject,
                                              origin_->reader, codings_);
 }

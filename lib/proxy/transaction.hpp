@@ -117,6 +117,7 @@ class transaction {
   // --- what the access line tells
   access_verdict verdict_ = access_verdict::none;  // where there is no inspection
   unscanned unscanned_ = unscanned::no;
+  bool must_close_ = false;  // the client's connection, even where the request was read whole
   bool keep_alive_ = false;
   std::uint64_t received_ = 0;
   std::uint64_t trickled_ = 0;  // body bytes that were delivered before the verdict

@@ -112,7 +112,7 @@ task<errc> transaction::wait_for_origin() {
   const bool stream = unscanned_ == unscanned::event_stream;
   const auto sent = co_await to_client_.flush();
   if (sent != errc::complete) co_return sent;
-  origin.expires_after(stream ? settings.client.stream : settings.origin_limits.progress);
+  origin.expires_after(stream ? settings.client.stream : route_->limits.progress);
   const client_watch::guard watched(watch_);
   const auto ready = co_await origin.wait_readable();
   co_return ready == io_status::ok ? errc::complete : co_await fail(errc::origin_body_timeout);
@@ -176,6 +176,7 @@ task<errc> transaction::settle(errc doubt) {
 task<errc> transaction::fail(errc reason) {
   if (to_client_.sent_bytes() != 0) co_return to_client_.cut(reason);
   if (describe(reason).status == 0) co_return reason;
+  must_close_ = reason == errc::client_body_too_large;
   auto page = http::error_page(reason, request_id_);
   if (is_doubt(reason)) page.status = policy_.settings->block_status;
   co_await send_page(page);
@@ -223,7 +224,7 @@ task<errc> transaction::answer_options() {
 
 // RFC 9112 9.3: only where this request was read whole and the response ends before the connection.
 bool transaction::may_keep_alive() const {
-  return request_.keep_alive && client_.body_ended() && !resources_.core.draining;
+  return request_.keep_alive && client_.body_ended() && !resources_.core.draining && !must_close_;
 }
 
 // A range of the response will be cut here.

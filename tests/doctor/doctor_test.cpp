@@ -45,7 +45,7 @@ std::vector<std::string> problems_of(const doctor::arguments& from) {
 
 bool parse_one(const std::string& text, config& into) {
   std::string why;
-  return parse_url(text, into.scanners.emplace_back(), why);
+  return parse_url(text, into.scanners.servers.emplace_back(), why);
 }
 
 // Speaks TLS and answers OPTIONS, one connection after the other, and nothing else.
@@ -160,6 +160,31 @@ TEST_CASE("what the settings say of the scanner counts, and what was typed count
   CHECK(order.tls.ca == "/tmp/ca.pem");
 }
 
+TEST_CASE("the doctor takes each scanner that the settings name, or the one that was typed") {
+  config settings;
+  REQUIRE(parse_one("icap://first/av", settings));
+  std::vector<doctor::order> orders;
+  REQUIRE(doctor::read_orders({}, settings, orders).empty());
+  CHECK(orders.size() == 1);
+  for (auto host : {"first", "own"}) {
+    auto& made = settings.routes.emplace_back();
+    made.scanners.servers.push_back({"icap", host, 1344, "/av"});
+    made.scanners.standby.push_back({"icaps", "standby", 11344, "/av"});
+  }
+  orders.clear();
+  REQUIRE(doctor::read_orders({.ca = "/tmp/ca.pem"}, settings, orders).empty());
+  REQUIRE(orders.size() == 3);
+  CHECK(orders[0].scanner.host == "first");
+  CHECK(orders[1].scanner.host == "own");
+  CHECK(orders[2].scanner.host == "standby");
+  CHECK(orders[2].tls.ca == "/tmp/ca.pem");
+  orders.clear();
+  REQUIRE(doctor::read_orders({.scanner = "icap://typed/av"}, settings, orders).empty());
+  REQUIRE(orders.size() == 1);
+  CHECK(orders[0].scanner.host == "typed");
+  CHECK(doctor::read_orders({.timeout = "never"}, settings, orders).size() == 1);
+}
+
 TEST_CASE(
     "the doctor shows a scanner the certificate, and expects the name, that a gateway would") {
   const test::tls_world world;
@@ -219,7 +244,7 @@ TEST_CASE("the recommended settings are settings") {
   ::unlink(name);
   INFO(doctor::recommended(order, known, true));
   CHECK(got.problems == std::vector<std::string>{});
-  CHECK(got.values.scanners == std::vector<url>{order.scanner});
+  CHECK(got.values.scanners.servers == std::vector<url>{order.scanner});
   CHECK(got.values.scanner_tls.ca == "/etc/my ca.pem");
   CHECK(got.values.scanner_tls.certificate == "/etc/us.pem");
   CHECK(got.values.scanner_tls.key == "/etc/us.key");

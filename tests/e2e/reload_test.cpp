@@ -138,8 +138,7 @@ TEST_CASE("reload: connections to origin and scanner stay where nothing about th
   CHECK(on.get("/a").status == 200);
   CHECK(on.origin.connections() == to_origin);
   CHECK(on.scanner.scan_connections() == to_scanner);
-  REQUIRE(
-      on.icapgate.reload(std::string(enforce) + "[origin]\ntimeout = { first_byte = \"7s\" }\n"));
+  REQUIRE(on.icapgate.reload(std::string(enforce) + "[origin]\nkeep_alive = \"29s\"\n"));
   CHECK(on.get("/a").status == 200);
   CHECK(on.origin.connections() == to_origin + 1);
   CHECK(on.scanner.scan_connections() == to_scanner);

@@ -55,7 +55,8 @@ TEST_CASE("origin exchange: a request whose last chunk is unsent was not sent") 
   reader.begin_body(request);
   const config settings;
   proxy::client_watch watch(client.all(), client.stream(), nullptr);
-  proxy::origin_exchange exchange(*origin.connection, reader, request, {}, settings, watch, false);
+  proxy::origin_exchange exchange(*origin.connection, reader, request, {}, settings,
+                                  settings.limits, watch, false);
   http::response_head response;
   errc outcome = errc::gateway_internal;
   asio::co_spawn(client.context(), exchange.run(response),

@@ -166,8 +166,8 @@ TEST_CASE("two settings are enough, the rest has defaults") {
   CHECK(loaded.values.routes[0].name == "default");
   REQUIRE(loaded.values.routes[0].origins.size() == 1);
   CHECK(loaded.values.routes[0].origins[0].to_string() == "http://app:3000");
-  REQUIRE(loaded.values.scanners.size() == 1);
-  CHECK(loaded.values.scanners[0].to_string() == "icap://av/avscan");
+  REQUIRE(loaded.values.scanners.servers.size() == 1);
+  CHECK(loaded.values.scanners.servers[0].to_string() == "icap://av/avscan");
   CHECK(loaded.values.listeners.front().address == endpoint{"0.0.0.0", 8080});
   CHECK_FALSE(loaded.values.admin);
   CHECK(loaded.file.empty());
@@ -320,9 +320,9 @@ queue = { wait = "21s" }
   CHECK(v.client.progress == 8s);
   CHECK(v.client.stream == 31s);
   CHECK(v.client.idle == 9s);
-  CHECK(v.origin_limits.connect == 10s);
-  CHECK(v.origin_limits.first_byte == 11s);
-  CHECK(v.origin_limits.progress == 12s);
+  CHECK(v.limits.connect == 10s);
+  CHECK(v.limits.first_byte == 11s);
+  CHECK(v.limits.progress == 12s);
   CHECK(v.origin_limits.idle == 13s);
   CHECK(v.origin_limits.idle_connections == 14);
   CHECK(v.icap_limits.connect == 15s);
@@ -360,7 +360,7 @@ TEST_CASE("a list given at a higher level replaces the lower one") {
                   {{"--avoid-port", {"6"}}})
             .values.avoid_ports == std::vector<std::uint16_t>{6});
   CHECK(load_more({{"ICAPGATE_ICAP", "embedded:"}}, {{"--icap", {"icap://x/y"}}})
-            .values.embedded_scanner == false);
+            .values.scanners.embedded == false);
 }
 
 TEST_CASE("The flag --config beats ICAPGATE_CONFIG, and the other file is not read") {
@@ -419,7 +419,7 @@ TEST_CASE("the file's tables have the shape that the table of options gives them
 TEST_CASE("a flag with an empty value is told as such, and not as missing") {
   const auto loaded = load({}, {{"--origin", {""}}, {"--icap", {"icap://a/x"}}});
   CHECK(loaded.problems == std::vector<std::string>{"--origin: is empty"});
-  CHECK(loaded.values.scanners.size() == 1);
+  CHECK(loaded.values.scanners.servers.size() == 1);
   CHECK(load_more({}, {{"--debug-fallback", {""}}}).problems ==
         std::vector<std::string>{"--debug-fallback: is empty"});
 }
@@ -428,12 +428,12 @@ TEST_CASE("a text of the file may hold several scanners") {
   const auto loaded = load_file("scanner.av.servers = \"icap://a/x,icap://b/y\"\n",
                                 {{"--icap", {"icap://c/z,icap://d/z"}}});
   CHECK(loaded.problems.empty());
-  CHECK(loaded.values.scanners.size() == 2);
+  CHECK(loaded.values.scanners.servers.size() == 2);
   const folder here;
   const auto file = here.file("f.toml", "scanner.av.servers = \"icap://a/x,icap://b/y\"\n");
   const auto from_file = load({{"ICAPGATE_ORIGIN", "http://app"}, {"ICAPGATE_CONFIG", file}});
   CHECK(from_file.problems.empty());
-  CHECK(from_file.values.scanners.size() == 2);
+  CHECK(from_file.values.scanners.servers.size() == 2);
 }
 
 TEST_CASE("all problems of all places are told at once") {
@@ -496,7 +496,7 @@ TEST_CASE("a list may come from a file with one value a line") {
   const auto file = here.file("scanners", "icap://a/s\nicap://b/s\n\n");
   const auto loaded = load({{"ICAPGATE_ORIGIN", "http://a"}, {"ICAPGATE_ICAP_FILE", file}});
   CHECK(all_problems(loaded).empty());
-  CHECK(loaded.values.scanners.size() == 2);
+  CHECK(loaded.values.scanners.servers.size() == 2);
 }
 
 TEST_CASE("a value and a file for the same variable contradict each other") {

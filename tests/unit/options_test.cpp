@@ -116,18 +116,18 @@ TEST_CASE("an origin is http:// or https://HOST[:PORT], or a socket, and nothing
 TEST_CASE("a scanner is an icap:// URL with a path, or the embedded one") {
   config c;
   CHECK(store_text("scanner.*.servers", {"icap://av/Scan?x=1", "embedded:"}, c).empty());
-  REQUIRE(c.scanners.size() == 1);
-  CHECK(c.scanners[0].path == "/Scan?x=1");
-  CHECK(c.scanners[0].port == 1344);
-  CHECK(c.embedded_scanner);
+  REQUIRE(c.scanners.servers.size() == 1);
+  CHECK(c.scanners.servers[0].path == "/Scan?x=1");
+  CHECK(c.scanners.servers[0].port == 1344);
+  CHECK(c.scanners.embedded);
   CHECK(store_text("scanner.*.servers", {"icap://b/s"}, c).empty());
-  CHECK_FALSE(c.embedded_scanner);
+  CHECK_FALSE(c.scanners.embedded);
   // The vendor may have a usual one.
   CHECK(store_text("scanner.*.servers", {"icap://av:1344", "icap://b/"}, c).empty());
   CHECK(contains(refusal("scanner.*.servers", "icap://av?x"), "no path"));
   CHECK(store_text("scanner.*.servers", {"icaps://av/s", "icap+unix:/run/s:/x"}, c).empty());
-  CHECK(c.scanners[0].port == 11344);
-  CHECK(c.scanners[1].unix_socket == "/run/s");
+  CHECK(c.scanners.servers[0].port == 11344);
+  CHECK(c.scanners.servers[1].unix_socket == "/run/s");
   CHECK(contains(refusal("scanner.*.servers", "http://av/s"), "not an icap:// URL"));
 }
 

@@ -246,3 +246,114 @@ TEST_CASE("route: a stricter path over an origin of a laxer route gets a warning
   REQUIRE(by_flag.warnings.size() == 1);
   CHECK(contains(by_flag.warnings[0], "f:2:1: [[route]]: is stricter than the route \"default\""));
 }
+
+TEST_CASE(
+    "route: it has the scanners and limits that it names, and the settings' where it doesn't") {
+  const auto all = routes(R"(
+client.max_body = "1MiB"
+origin.timeout.first_byte = "7s"
+[[route]]
+origin = "http://a"
+[[route]]
+host = "b"
+origin = "http://b"
+scanner = { servers = ["icap://b1/s", "embedded:", "icap://b2/s"], standby = "icap://b3/s" }
+timeout = { connect = "1s", idle = "3s" }
+max_body = "2KiB"
+[[route]]
+host = "c"
+origin = "http://c"
+scanner.servers = "icap://b1/s"
+timeout.first_byte = "9s"
+max_body = 0
+)");
+  REQUIRE(all.size() == 3);
+  using std::chrono::seconds;
+  REQUIRE(all[0].scanners.servers.size() == 1);
+  CHECK(all[0].scanners.servers[0].host == "av");
+  CHECK(all[0].limits.connect == seconds(5));
+  CHECK(all[0].limits.first_byte == seconds(7));
+  CHECK(all[0].limits.max_body == 1 << 20);
+  CHECK(all[1].scanners.servers.size() == 2);
+  CHECK(all[1].scanners.embedded);
+  REQUIRE(all[1].scanners.standby.size() == 1);
+  CHECK(all[1].scanners.standby[0].host == "b3");
+  CHECK(all[1].limits.connect == seconds(1));
+  CHECK(all[1].limits.first_byte == seconds(7));
+  CHECK(all[1].limits.progress == seconds(3));
+  CHECK(all[1].limits.max_body == 2048);
+  CHECK_FALSE(all[2].scanners.embedded);
+  CHECK(all[2].scanners.standby.empty());
+  CHECK(all[2].limits.first_byte == seconds(9));
+  CHECK(all[2].limits.progress == seconds(60));
+  CHECK(all[2].limits.max_body == 0);
+}
+
+TEST_CASE("route: each scanner is listed once, as a server where it is one for any route") {
+  const auto all = routes(R"(
+[[route]]
+origin = "http://a"
+[[route]]
+host = "b"
+origin = "http://b"
+scanner = { servers = ["icap://b/s", "icap://B:1344/s"], standby = ["icap://av/x", "icap://c/s"] }
+[[route]]
+host = "d"
+origin = "http://d"
+scanner = { servers = "icap://c/t", standby = "icap://c/s" }
+)");
+  std::string text;
+  for (const auto& [address, standby] : distinct_scanners(all))
+    text += address.to_string() + (standby ? "* " : " ");
+  CHECK(text == "icap://av/x icap://b/s icap://c/t icap://c/s* ");
+}
+
+TEST_CASE(
+    "route: --icap is for those that name no scanner, and missing only where there are such") {
+  const auto with = [](const std::string& text) {
+    const auto file = std::filesystem::temp_directory_path() /
+                      ("icapgate-route-test-own-" + std::to_string(::getpid()));
+    std::ofstream(file) << text;
+    const auto loaded =
+        load_settings({.flags = {{"--config", {file.string()}}}, .environment = {}});
+    std::filesystem::remove(file);
+    return loaded.problems;
+  };
+  const std::string own = "[[route]]\nhost='b'\norigin='http://b'\nscanner.servers='icap://b/s'\n";
+  CHECK(with(own).empty());
+  const auto missing = with(own + "[[route]]\norigin='http://a'\n");
+  REQUIRE(missing.size() == 1);
+  CHECK(missing[0].starts_with("no icap: give --icap"));
+  const settings_sources by_flag{.flags = {{"--icap", {"icap://flag/s"}}}, .environment = {}};
+  const auto loaded = load(own + "[[route]]\norigin='http://a'\n", by_flag);
+  REQUIRE(loaded.values.routes.size() == 2);
+  CHECK(loaded.values.routes[0].scanners.servers.at(0).host == "b");
+  CHECK(loaded.values.routes[1].scanners.servers.at(0).host == "flag");
+  CHECK(loaded.warnings.empty());
+  const auto unused = load(own);
+  REQUIRE(unused.warnings.size() == 1);
+  CHECK(contains(unused.warnings[0], "f:6:11: scanner.av.servers: each [[route]] has scanners"));
+}
+
+TEST_CASE("route: bad scanners and limits are named with their place") {
+  const std::string begin = "[[route]]\norigin = 'http://a'\n";
+  CHECK(contains(problem(begin + "scanner.servers = []\n"),
+                 "f:3:19: route.scanner.servers: is an empty list"));
+  CHECK(contains(problem(begin + "scanner.standby = 'icap://b/s'\n"),
+                 "f:1:1: [[route]]: has scanners that stand by, and no others"));
+  CHECK(contains(problem(begin + "scanner.servers = 'http://b/s'\n"), "not an icap:// URL"));
+  CHECK(contains(problem(begin + "scanner.standby = 'embedded:'\nscanner.servers='icap://b/s'\n"),
+                 "f:3:19: route.scanner.standby: \"embedded:\" is not"));
+  CHECK(contains(problem(begin + "scanner.connections = 5\n"), "unknown key \"connections\""));
+  CHECK(contains(problem(begin + "timeout.connect = '0s'\n"), "is not a time between"));
+  CHECK(contains(problem(begin + "timeout.head = '1s'\n"), "unknown key \"head\""));
+  CHECK(
+      contains(problem(begin + "max_body = 'x'\n"), "f:3:12: route.max_body: \"x\" is not a size"));
+}
+
+TEST_CASE("route: hashes are looked at where any route has the embedded scanner") {
+  const std::string route = "[[route]]\norigin = 'http://a'\nscanner.servers = '";
+  const std::string hashes = "[embedded]\nsha256 = '" + std::string(64, 'a') + "'\n";
+  CHECK(load(route + "embedded:'\n" + hashes).problems.empty());
+  CHECK(load(route + "icap://b/s'\n" + hashes).problems.size() == 1);
+}
