@@ -39,8 +39,7 @@ class connection {
  public:
   connection(int family, const sockaddr* address, socklen_t size)
       : socket_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    open_ = socket_ >= 0 && ::connect(socket_, address, size) == 0;
-    if (!open_) error_ = errno;
+    if (socket_ < 0 || ::connect(socket_, address, size) != 0) error_ = errno;
   }
   ~connection() {
     if (socket_ >= 0) ::close(socket_);
@@ -48,7 +47,7 @@ class connection {
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
 
-  int error() const { return open_ ? 0 : error_; }
+  int error() const { return error_; }  // 0: it is open
 
   // Sends `request` and reads the answer, or its beginning, until the other side closes.
   std::string ask(std::string_view request) const {
@@ -67,7 +66,6 @@ class connection {
 
  private:
   int socket_;
-  bool open_ = false;
   int error_ = 0;
 };
 
