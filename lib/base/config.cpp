@@ -477,6 +477,11 @@ class loader {
     if (!tls.wanted() && tls.client_ca != tls_settings::off)
       complain(place_of("listen.*.tls.client_ca", of),
                "asks clients for certificates, and tls.certificate names none of our own");
+    const bool asks = tls.client_ca != tls_settings::off;
+    if (!asks && !tls.wants_certificates())
+      complain(place_of("listen.*.tls.client_certificates"), "nobody is asked without client_ca");
+    if (!asks && tls.forward_client_cert)
+      complain(place_of("listen.*.tls.forward_client_cert"), "nobody is asked without client_ca");
   }
 
   // Where there are routes, only a default one among them can want for origins that nobody told of.

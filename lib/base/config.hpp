@@ -38,8 +38,11 @@ struct listen_tls_settings {
   std::vector<std::string> certificates;      // PEM files: each a chain; the first is the default
   std::vector<std::string> keys;              // PEM files, one for each; empty: in the same files
   std::string client_ca = tls_settings::off;  // PEM file: clients have to show a certificate of it
+  std::string client_certificates = "required";  // or "optional": whoever shows none is served, too
+  bool forward_client_cert = false;              // the origin is told the verified one (RFC 9440)
 
   bool wanted() const { return !certificates.empty(); }
+  bool wants_certificates() const { return client_certificates == "required"; }
   bool operator==(const listen_tls_settings&) const = default;
 };
 
@@ -104,12 +107,15 @@ struct config {
   unsigned workers = 0;                      // 0: one per core
 
   struct {
-    std::chrono::milliseconds header{10'000};    // first byte of a head to its end
-    std::chrono::milliseconds idle{75'000};      // between requests
-    std::chrono::milliseconds progress{60'000};  // any other read or write
-    std::chrono::milliseconds stream{900'000};   // nothing moves in a tunnel or an event stream
-    std::size_t max_connections = 0;             // in the whole process; 0: no limit
-    std::size_t max_per_address = 0;             // likewise
+    std::chrono::milliseconds header{10'000};       // first byte of a head to its end
+    std::chrono::milliseconds idle{75'000};         // between requests
+    std::chrono::milliseconds progress{60'000};     // any other read or write
+    std::chrono::milliseconds stream{900'000};      // nothing moves in a tunnel or an event stream
+    std::chrono::milliseconds request{86'400'000};  // head's first byte to response's last; 0: any
+    std::uint64_t min_rate = 500;                   // bytes a second while it is waited for; 0: any
+    std::chrono::milliseconds rate_window{30'000};  // no setting: of such waits
+    std::size_t max_connections = 0;                // in the whole process; 0: no limit
+    std::size_t max_per_address = 0;                // likewise
   } client;
   origin_settings origin_limits;
   route_limits limits;  // of the routes that name none

@@ -35,6 +35,8 @@ enum class errc : std::uint8_t {
   client_body_invalid,
   client_body_too_large,  // over client.max_body
   client_write_timeout,
+  client_too_slow,         // it moves fewer bytes a second than it must while it is waited for
+  client_request_timeout,  // the request took longer than one may in all
   client_write_failed,
   origin_resolve_failed,
   origin_connect_refused,
@@ -52,6 +54,7 @@ enum class errc : std::uint8_t {
   origin_upgrade_refused,  // 101 from the origin: there is no protocol behind it that could be
                            // scanned
   origin_body_timeout,
+  origin_too_slow,  // its body comes at fewer bytes a second than it must
   origin_body_eof,
   origin_body_reset,
   origin_body_invalid,

@@ -90,8 +90,7 @@ std::string help_text() {
 std::string help_limits_text() {
   return "Limits and timeouts, as keys of the file (icapgate --config FILE) with defaults.\n"
          "As environment variables: client.timeout.head is ICAPGATE_CLIENT__TIMEOUT__HEAD.\n"
-         "Times are like 300ms 5s 5m 1h, sizes like 65536 64KiB 10MB.\n"
-         "timeout.idle: no byte moved for so long.\n"
+         "Times: 300ms 5s 5m 1h. Sizes: 65536 64KiB 10MB. timeout.idle: no byte moved.\n"
          "\n" +
          keys(is_about_limits);
 }

@@ -231,6 +231,15 @@ void add_reloads(std::vector<MetricFamily>& families, const reload_metrics& relo
                          .take());
 }
 
+void add_certificates(std::vector<MetricFamily>& families,
+                      const std::vector<certificate_expiry>& all) {
+  if (all.empty()) return;
+  family f(MetricType::Gauge, "tls_certificate_expiry_timestamp_seconds",
+           "When the certificate that clients are shown expires.");
+  for (const auto& one : all) f.row(static_cast<double>(one.at), {{"file", one.file}});
+  families.push_back(f.take());
+}
+
 }  // namespace
 
 void histogram::observe(double seconds) {
@@ -298,6 +307,7 @@ std::string exposition(const metrics_snapshot& now) {
   add_scanners(families, now.scanners);
   add_spool(families, now.spool);
   add_reloads(families, now.reloads);
+  add_certificates(families, now.certificates);
   return prometheus::TextSerializer{}.Serialize(families);
 }
 

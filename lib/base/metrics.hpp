@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -129,6 +130,12 @@ struct reload_metrics {
   bool last_done = true;  // the last try succeeded
 };
 
+// A certificate that clients are shown.
+struct certificate_expiry {
+  std::string file;
+  std::time_t at = 0;
+};
+
 // All that is told; views of the caller's.
 struct metrics_snapshot {
   const std::vector<std::unique_ptr<worker_metrics>>& workers;
@@ -136,6 +143,7 @@ struct metrics_snapshot {
   spool_metrics spool;
   reload_metrics reloads;
   std::uint64_t lost_lines = 0;  // of the access log
+  std::vector<certificate_expiry> certificates = {};
 };
 
 // The Prometheus text of all workers together.

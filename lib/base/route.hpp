@@ -26,6 +26,7 @@ struct route_limits {
   std::chrono::milliseconds connect{5'000};      // to the origin, per address
   std::chrono::milliseconds first_byte{60'000};  // request sent to response head
   std::chrono::milliseconds progress{60'000};    // any other read from the origin or write to it
+  std::uint64_t min_rate = 0;                    // bytes of a response's body a second; 0: any
   std::uint64_t max_body = 0;                    // bytes of a request's body; 0: no limit
 };
 

@@ -275,6 +275,8 @@ forwarding describe_arrival(const request_head& request, const arrival& from,
   forwarding out;
   out.client = from.name();
   out.request_id = own_id;
+  out.own_client_certificate = from.own_client_certificate;
+  out.client_certificate = from.client_certificate;
   hop last{{}, from.peer, from.secure ? "https" : "http", valid_host(request.host)};
   hop claim = last;  // how the client came to whoever of ours it met first
   hop_list hops;

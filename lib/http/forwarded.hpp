@@ -21,9 +21,11 @@ inline constexpr std::string_view unix_client = "unix";
 
 // The connection that a request came in on.
 struct arrival {
-  std::optional<ip_address> peer;  // none: a unix socket
-  bool trusted = false;            // what the peer says of others counts
-  bool secure = false;             // it speaks TLS with us
+  std::optional<ip_address> peer;       // none: a unix socket
+  bool trusted = false;                 // what the peer says of others counts
+  bool secure = false;                  // it speaks TLS with us
+  bool own_client_certificate = false;  // what a request says of one is dropped
+  std::string client_certificate;  // verified, DER in base64; empty: none, or it is nobody's matter
 
   // For the access log: the address, or `unix_client`.
   std::string name() const;
@@ -40,6 +42,8 @@ struct forwarding {
   std::string request_id;  // the trusted peer's, or our own
   std::string lines;       // whole fields with CRLF, for the origin and the scanner alike
   bool secure = false;     // the client speaks TLS, as far as a trusted peer or we know
+  bool own_client_certificate = false;
+  std::string_view client_certificate;  // the arrival's
 };
 
 // The fields that `lines` stands for, or that nobody but a trusted peer may set: X-Forwarded-*,

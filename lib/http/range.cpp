@@ -261,6 +261,7 @@ void append_partial_response(std::string& wire, const response_head& response,
   changes.keep_alive = to.keep_alive;
   changes.client_version = to.version;
   changes.date = to.date;
+  changes.via = to.via;
   changes.accept_ranges = "bytes";
   changes.status = plan.status();
   // RFC 9110 15.3.7.2: with several pieces Content-Range stands in them alone.

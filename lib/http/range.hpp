@@ -58,6 +58,7 @@ struct client_connection {
   bool keep_alive = true;
   unsigned version = 11;
   std::string_view date = {};  // as in client_response
+  std::string_view via = {};   // likewise
 };
 
 // Appends the head of a plan that isn't whole, made of the origin's head. Content-Length is

@@ -66,12 +66,22 @@ bool iless(std::string_view a, std::string_view b) {
   });
 }
 
+// RFC 9110 7.6.3: the version that `head` came in.
+void append_via(std::string& wire, const message_head& head, std::string_view pseudonym) {
+  wire.append(head.version < 11 ? "Via: 1.0 " : "Via: 1.1 ").append(pseudonym).append(crlf);
+}
+
 // --- towards the origin
+
+bool is_client_certificate(std::string_view name) {
+  return is_taken_for(name, "client-cert") || is_taken_for(name, "client-cert-chain");
+}
 
 bool is_asked_otherwise(const field& f, const request_changes& changes) {
   if (f.id == field_id::accept_encoding)
     return changes.accept_encoding != request_changes::codings::as_asked;
   if (changes.path && is_forwarding_field(f.name)) return true;
+  if (changes.own_client_certificate && is_client_certificate(f.name)) return true;
   return changes.whole && is_range_field(f);
 }
 
@@ -367,10 +377,12 @@ void append_origin_request(std::string& wire, const request_head& head,
   if (head.max_forwards.value_or(0) > 0)
     append_field(wire, "Max-Forwards", std::to_string(*head.max_forwards - 1));
   if (changes.path) wire.append(changes.path->lines);
+  if (!changes.client_certificate.empty())
+    wire.append("Client-Cert: :").append(changes.client_certificate).append(":\r\n");
   append_codings(wire, head, changes.accept_encoding);
   if (changes.upgrade && wants_upgrade(head)) append_upgrade(wire, head);
   if (head.framing == body_framing::chunked) wire.append("Transfer-Encoding: chunked\r\n");
-  wire.append(head.version < 11 ? "Via: 1.0 " : "Via: 1.1 ").append(changes.pseudonym).append(crlf);
+  append_via(wire, head, changes.pseudonym);
   wire.append(crlf);
 }
 
@@ -427,6 +439,7 @@ void append_client_response(std::string& wire, const response_head& head,
     dated = dated || f.id == field_id::date;
   }
   if (!dated) append_field(wire, "Date", to.date);
+  if (!to.via.empty()) append_via(wire, to.origin ? *to.origin : head, to.via);
   if (!is_unframed(status)) append_framing(wire, to.body);
   append_own_fields(wire, to);
   append_connection(wire, head, to);

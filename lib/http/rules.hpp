@@ -48,6 +48,10 @@ struct request_changes {
   bool upgrade = false;  // where the client wants another protocol, the origin is asked for it
   const forwarding* path = nullptr;         // stands for all that the request says of its way to us
   std::string_view pseudonym = "icapgate";  // ours, in Via
+  // RFC 9440: what the request says of a client's certificate is dropped. `client_certificate` is
+  // said to the origin instead: the verified one, DER in base64; empty: there is none.
+  bool own_client_certificate = false;
+  std::string_view client_certificate = {};
 };
 
 // RFC 9110 7.6: the request went through the gateway of that name already.
@@ -91,6 +95,7 @@ struct client_response {
   bool no_store = false;  // Cache-Control is replaced: a block page must not be kept by a cache
   bool upgraded = false;  // with 101: Connection and Upgrade go on
   std::string_view accept_ranges = {};  // instead of the head's; empty: that stays
+  std::string_view via = {};            // our name there, for what an origin sent; empty: none
   std::string_view date = {};           // where the head has none (RFC 9110 6.6.1); empty: not
 
   // With author adapted and page. A field that the scanner only copied from `origin` goes if it

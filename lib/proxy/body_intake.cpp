@@ -54,6 +54,13 @@ void body_intake::give_up(errc reason) {
 void body_intake::expires_after(milliseconds longest) {
   const auto left = std::chrono::ceil<milliseconds>(limits_.give_up - clock::now());
   source().expires_after(std::clamp(left, milliseconds(1), longest));
+  pace_.begin(source().now(), 0);
+}
+
+errc body_intake::judge_pace() {
+  const auto received = [this]() -> std::optional<std::uint64_t> { return from_->body_bytes(); };
+  const bool slow = pace_.end(source().now(), false, received) == patience::verdict::too_slow;
+  return slow ? errc::origin_too_slow : errc::complete;
 }
 
 errc body_intake::timed_out() const {
@@ -110,6 +117,10 @@ body_intake::status body_intake::decode_step() {
   return fail(errc::policy_unscannable);
 }
 
+patience_limits pace_of_origin(const config& settings, const route_limits& of) {
+  return {milliseconds(0), of.min_rate, settings.client.rate_window};
+}
+
 task<errc> take_whole(body_intake& body, const config& settings, spool_budget& budget) {
   auto until = clock::time_point::max();  // where it waits for room
   for (int step = 1; !body.ended(); ++step) {
@@ -125,6 +136,7 @@ task<errc> take_whole(body_intake& body, const config& settings, spool_budget& b
       case body_intake::status::would_block:
         body.expires_after(body.longest_wait());
         if (co_await body.source().wait_readable() != io_status::ok) co_return body.timed_out();
+        if (body.judge_pace() != errc::complete) co_return errc::origin_too_slow;
         break;
       case body_intake::status::full:
         if (until == clock::time_point::max()) {

@@ -6,6 +6,7 @@
 #include "base/decoder.hpp"
 #include "proxy/body_spool.hpp"
 #include "proxy/http_reader.hpp"
+#include "proxy/patience.hpp"
 
 #include <optional>
 #include <vector>
@@ -18,15 +19,19 @@ struct intake_limits {
   std::uint64_t max_size = 0;  // bytes, as received and decoded
   std::uint64_t max_ratio = 0;
   clock::time_point give_up = clock::time_point::max();
+  patience_limits pace = {};
 };
+
+// How slowly an origin may send a body.
+patience_limits pace_of_origin(const config& settings, const route_limits& of);
 
 // Worker thread only. The reader stands behind the response's head.
 class body_intake {
  public:
   body_intake(http_reader& from, body_spool& into, const intake_limits& limits)
-      : from_(&from), original_(into), limits_(limits) {}
+      : from_(&from), original_(into), limits_(limits), pace_(limits.pace) {}
   // A body that is whole in its spool already.
-  explicit body_intake(body_spool& whole) : original_(whole) {}
+  explicit body_intake(body_spool& whole) : original_(whole), pace_({}) {}
 
   // Before the first fill(): the scanner is to get the body without these codings, out of
   // `decoded`.
@@ -66,6 +71,8 @@ class body_intake {
   // the body is missing then: origin_body_timeout, or policy_unscannable where it had its time.
   void expires_after(milliseconds longest);
   errc timed_out() const;
+  // After such a wait: complete, or origin_too_slow.
+  errc judge_pace();
   stream& source() { return from_->source(); }
   // What the scanner gets.
   body_spool& spool() { return decoder_ ? *decoded_ : original_; }
@@ -80,6 +87,7 @@ class body_intake {
   http_reader* from_ = nullptr;
   body_spool& original_;
   intake_limits limits_{};
+  patience pace_;
   errc error_ = errc::complete;
 
   std::optional<body_decoder> decoder_;

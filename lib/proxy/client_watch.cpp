@@ -22,4 +22,21 @@ void client_watch::on_expired() {
   if (cancel_) cancel_->emit(asio::cancellation_type::terminal);
 }
 
+void client_watch::request_time::begin(milliseconds longest) {
+  over_ = false;
+  end_ = longest.count() == 0 ? clock::time_point::max() : now() + longest;
+  expires_after(longest);
+}
+
+void client_watch::request_time::end() {
+  end_ = clock::time_point::max();
+  expires_after(milliseconds(0));
+}
+
+// Where all deadlines are given up, what waits is told by its own.
+void client_watch::request_time::on_expired() {
+  over_ = now() >= end_;
+  if (over_ && cancel_) cancel_->emit(asio::cancellation_type::terminal);
+}
+
 }  // namespace icapgate::proxy

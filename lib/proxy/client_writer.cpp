@@ -4,6 +4,11 @@
 
 namespace icapgate::proxy {
 
+client_writer::client_writer(stream& client, const config& settings)
+    : client_(client),
+      patience_({settings.client.progress, settings.client.min_rate, settings.client.rate_window}) {
+}
+
 void client_writer::begin(unsigned status, std::string head, bool chunked) {
   status_ = status;
   head_ = std::move(head);
@@ -87,10 +92,23 @@ task<errc> client_writer::send_file(body_spool& body, std::uint64_t offset, std:
   co_return errc::complete;
 }
 
+// Where much is on its way to the client, the socket stays full for long while the client does take
+// something.
 task<errc> client_writer::give_turn() {
-  client_.expires_after(settings_.client.progress);
-  const auto ready = co_await client_.wait_writable();
-  co_return ready == io_status::ok ? errc::complete : cut(explain(phase::client_write, ready));
+  const auto taken = [this] { return client_.taken(); };
+  for (;;) {
+    client_.expires_after(patience_.begin(client_.now(), sent_));
+    const auto ready = co_await client_.wait_writable();
+    const bool expired = ready != io_status::ok;
+    switch (patience_.end(client_.now(), expired, taken)) {
+      case patience::verdict::idle:
+        co_return cut(errc::client_write_timeout);
+      case patience::verdict::too_slow:
+        co_return cut(errc::client_too_slow);
+      case patience::verdict::go_on:
+        if (!expired) co_return errc::complete;
+    }
+  }
 }
 
 const_buffers client_writer::with_head() {
@@ -100,10 +118,18 @@ const_buffers client_writer::with_head() {
 }
 
 task<errc> client_writer::write(const_buffers out) {
-  const auto bytes = out.bytes();
-  const auto status = co_await client_.write_all(out, settings_.client.progress);
-  if (status != io_status::ok) co_return cut(explain(phase::client_write, status));
-  sent_ += bytes;
+  while (!out.empty()) {
+    const auto written = client_.try_write(out);
+    if (written.status == io_status::ok) {
+      out.consume(written.bytes);
+      sent_ += written.bytes;
+      continue;
+    }
+    if (written.status != io_status::would_block)
+      co_return cut(explain(phase::client_write, written.status));
+    const auto ready = co_await give_turn();
+    if (ready != errc::complete) co_return ready;
+  }
   if (std::exchange(head_unsent_, false)) head_.clear();
   co_return errc::complete;
 }

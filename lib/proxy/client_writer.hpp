@@ -5,6 +5,7 @@
 #include "http/pages.hpp"
 #include "proxy/body_spool.hpp"
 #include "proxy/buffers.hpp"
+#include "proxy/patience.hpp"
 #include "proxy/stream.hpp"
 
 #include <cstdint>
@@ -14,10 +15,10 @@
 namespace icapgate::proxy {
 
 // Worker thread only; serves one response. Every failure has cut the connection already and is
-// client_closed, client_write_* or spool_failed.
+// client_closed, client_write_*, client_too_slow or spool_failed.
 class client_writer {
  public:
-  client_writer(stream& client, const config& settings) : client_(client), settings_(settings) {}
+  client_writer(stream& client, const config& settings);
 
   // Takes a whole head; it goes out together with what is sent first. `chunked`: all that follows
   // is framed in the chunked coding (RFC 9112 7.1).
@@ -38,7 +39,8 @@ class client_writer {
   // A response of our own, whole.
   task<errc> send_page(const http::page& content);
 
-  // Others on this worker come to their right, even where both sides are always ready.
+  // Until the client takes more, at the rate at which it has to. Others on this worker come to
+  // their right, even where both sides are always ready.
   task<errc> give_turn();
 
   // After the first byte nothing can be taken back: the connection ends so that nobody takes the
@@ -56,7 +58,7 @@ class client_writer {
   const_buffers with_head();
 
   stream& client_;
-  const config& settings_;
+  patience patience_;
   std::string head_;
   bool head_unsent_ = false;
   bool chunked_ = false;

@@ -12,6 +12,10 @@ void deadline::expires_after(milliseconds time) {
   at_ = time.count() == 0 ? clock::time_point::max() : all_.now_ + time + deadlines::tick;
 }
 
+clock::time_point deadline::now() const {
+  return all_.now_;
+}
+
 void deadline::expire_now() {
   if (expired_) return;
   expired_ = true;

@@ -28,6 +28,8 @@ class deadline : public boost::intrusive::list_base_hook<
   // As if the time had come.
   void expire_now();
   bool expired() const { return expired_; }
+  // The time at the last tick, which costs nothing.
+  clock::time_point now() const;
 
  protected:
   // The time has come: whatever waits must be woken.

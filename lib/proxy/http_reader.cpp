@@ -97,6 +97,7 @@ bool http_reader::make_room() {
 void http_reader::begin_body(const http::message_head& head) {
   framing_ = head.framing;
   remaining_ = head.content_length;
+  body_bytes_ = 0;
   const bool empty = framing_ == http::body_framing::length && remaining_ == 0;
   ended_ = empty || framing_ == http::body_framing::none;
   chunks_.reset();
@@ -114,7 +115,9 @@ bool http_reader::begins_well() const {
 
 http_reader::body_result http_reader::try_read_body(const mutable_buffers& into) {
   if (ended_) return {body_status::end};
-  return framing_ == http::body_framing::chunked ? read_chunked(into) : read_plain(into);
+  const auto got = framing_ == http::body_framing::chunked ? read_chunked(into) : read_plain(into);
+  body_bytes_ += got.bytes;
+  return got;
 }
 
 http_reader::body_result http_reader::read_plain(mutable_buffers into) {

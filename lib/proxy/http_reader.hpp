@@ -50,6 +50,8 @@ class http_reader {
   bool begins_well() const;
   // The whole body was read.
   bool body_ended() const { return ended_; }
+  // Of the body, decoded, so far.
+  std::uint64_t body_bytes() const { return body_bytes_; }
 
   // What was received behind the head and belongs to another protocol; valid until the next call.
   std::string_view take_rest() { return std::exchange(pending_, {}); }
@@ -101,6 +103,7 @@ class http_reader {
 
   http::body_framing framing_ = http::body_framing::none;
   std::uint64_t remaining_ = 0;
+  std::uint64_t body_bytes_ = 0;
   bool ended_ = true;
   chunk_decoder chunks_;
 };

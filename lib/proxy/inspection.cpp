@@ -7,9 +7,10 @@
 namespace icapgate::proxy {
 namespace {
 
-intake_limits limits_for(const policy& rules, const route& taken,
+intake_limits limits_for(const config& settings, const policy& rules, const route& taken,
                          const http::response_head& response) {
-  intake_limits limits{taken.limits.progress, rules.max_scan_size, rules.max_ratio};
+  intake_limits limits{taken.limits.progress, rules.max_scan_size, rules.max_ratio,
+                       clock::time_point::max(), pace_of_origin(settings, taken.limits)};
   const bool endless = response.framing != http::body_framing::length;
   if (endless && rules.max_body_time.count() != 0)
     limits.give_up = clock::now() + rules.max_body_time;
@@ -54,7 +55,7 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
       body_(resources.new_spool()),
       decoded_(resources.new_spool()),
       adapted_(resources.new_spool()),
-      intake_(from, body_, limits_for(rules, of.taken, of.response)),
+      intake_(from, body_, limits_for(resources.settings, rules, of.taken, of.response)),
       decoded_body_(!codings.empty()) {
   if (of.response.framing == http::body_framing::length) length_ = of.response.content_length;
   if (decoded_body_) intake_.decode(codings, decoded_);

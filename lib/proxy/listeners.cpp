@@ -105,6 +105,17 @@ void listeners::look_at_certificates() {
     if (l->tls) l->tls->look();
 }
 
+std::vector<certificate_expiry> listeners::expiries() const {
+  std::vector<certificate_expiry> found;
+  for (const auto& l : all_) {
+    if (!l->tls) continue;
+    for (const auto& one : l->tls->current()->expiries())
+      if (std::ranges::find(found, one.file, &certificate_expiry::file) == found.end())
+        found.push_back(one);
+  }
+  return found;
+}
+
 std::vector<endpoint> listeners::addresses() const {
   std::vector<endpoint> found;
   for (const auto& l : all_)

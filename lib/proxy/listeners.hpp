@@ -32,6 +32,8 @@ class listeners {
 
   // Certificates are read again whose files have changed.
   void look_at_certificates();
+  // Of the certificates that clients are shown, each file once.
+  std::vector<certificate_expiry> expiries() const;
   // Their addresses, with the real port where 0 was asked for.
   std::vector<endpoint> addresses() const;
 

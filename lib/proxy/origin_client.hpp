@@ -8,6 +8,7 @@
 #include "proxy/client_watch.hpp"
 #include "proxy/connector.hpp"
 #include "proxy/http_reader.hpp"
+#include "proxy/patience.hpp"
 #include "proxy/pool.hpp"
 
 #include <memory>
@@ -62,7 +63,7 @@ class origin_exchange {
                   const route_limits& limits, client_watch& watch, bool hints_only);
 
   // complete, or a reason origin_write_*, origin_head_*, origin_upgrade_refused, client_body_* (a
-  // body over the limit: without the piece that is too much), client_write_*.
+  // body over the limit: without the piece that is too much), client_write_*, client_too_slow.
   task<errc> run(http::response_head& response);
 
   // The whole request went out: the connection can be used again once the response is read.
@@ -79,6 +80,8 @@ class origin_exchange {
   bool is_too_large(std::size_t more) const;
   void frame(std::size_t bytes);
   task<errc> wait(blocked on);
+  bool is_held() const;
+  errc judge_client();
   task<errc> pass_interim(const http::response_head& response);
   task<errc> read_heads(http::response_head& response, bool& final);
   errc head_failure(http_reader::head_status status) const;
@@ -100,6 +103,7 @@ class origin_exchange {
   bool awaiting_response_ = false;
   unsigned interim_heads_ = 0;
   std::uint64_t body_bytes_ = 0;
+  patience patience_;  // with the client's body
 };
 
 }  // namespace icapgate::proxy

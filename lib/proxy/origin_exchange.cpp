@@ -21,7 +21,8 @@ origin_exchange::origin_exchange(origin_connection& origin, http_reader& client,
       settings_(settings),
       limits_(limits),
       watch_(watch),
-      hints_only_(hints_only) {
+      hints_only_(hints_only),
+      patience_({settings.client.progress, settings.client.min_rate, settings.client.rate_window}) {
   http::append_origin_request(wire_, request, changes);
   outgoing_.push(std::string_view(wire_));
 }
@@ -131,13 +132,35 @@ task<errc> origin_exchange::wait(blocked on) {
       break;
     case blocked::on_client:
       origin.expires_after(milliseconds(0));
-      client.expires_after(settings_.client.progress);
+      client.expires_after(is_held() ? settings_.client.progress
+                                     : patience_.begin(client.now(), body_bytes_));
       co_await first_of(origin.readable(), client.readable());
       break;
   }
-  if (on == blocked::on_client && client.expired()) co_return errc::client_body_timeout;
+  if (on == blocked::on_client) co_return judge_client();
   if (!origin.expired()) co_return errc::complete;
   co_return awaiting_response_ ? errc::origin_head_timeout : errc::origin_write_timeout;
+}
+
+// It waits for a 100 that the origin owes it.
+bool origin_exchange::is_held() const {
+  return request_.expects_continue && interim_heads_ == 0 && body_bytes_ == 0;
+}
+
+// After a wait for more of its body.
+errc origin_exchange::judge_client() {
+  const auto& client = client_.source();
+  if (is_held()) return client.expired() ? errc::client_body_timeout : errc::complete;
+  const auto received = [this]() -> std::optional<std::uint64_t> { return body_bytes_; };
+  switch (patience_.end(client.now(), client.expired(), received)) {
+    case patience::verdict::idle:
+      return errc::client_body_timeout;
+    case patience::verdict::too_slow:
+      return errc::client_too_slow;
+    case patience::verdict::go_on:
+      break;
+  }
+  return errc::complete;
 }
 
 // Reads interim heads and the final one, as far as they are there.

@@ -145,7 +145,7 @@ task<errc> scan::wait(blocked on) {
     co_await first_of(scanner_.readable(), origin.readable());
     started_ += clock::now() - began;
     origin_time_ += clock::now() - began;
-    if (!origin.expired()) co_return errc::complete;
+    if (!origin.expired()) co_return body_.judge_pace();
     postponed_ = patience < longest;
     co_return postponed_ ? errc::complete : body_.timed_out();
   }

@@ -292,7 +292,8 @@ void server::impl::drain() {
 std::string server::impl::metrics() const {
   std::vector<scanner_metrics> scanners;
   for (const auto& one : now_->scanners) scanners.push_back(one->look(clock::now()));
-  return exposition({metrics_, scanners, look_at(budget_), reloads_, log_.lost()});
+  return exposition(
+      {metrics_, scanners, look_at(budget_), reloads_, log_.lost(), listeners_.expiries()});
 }
 
 std::string server::impl::status() const {

@@ -1,13 +1,17 @@
 #include "proxy/session.hpp"
 
+#include "base/base64.hpp"
 #include "http/pages.hpp"
 #include "http/route.hpp"
 #include "proxy/proxy_protocol.hpp"
 #include "proxy/tls_server.hpp"
 #include "proxy/transaction.hpp"
 
+#include <boost/asio/this_coro.hpp>
+
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -80,8 +84,11 @@ task<errc> session::begin_tls() {
   client_.expires_after(resources_->settings.client.header);
   idle_ = true;
   unsigned char first = 0;
-  while (::recv(socket, &first, 1, MSG_PEEK) != 1) {
-    if ((errno != EAGAIN && errno != EINTR) || core_.draining) co_return errc::client_closed;
+  for (;;) {
+    const auto got = ::recv(socket, &first, 1, MSG_PEEK);
+    if (got == 1) break;
+    const bool wait = got < 0 && (errno == EAGAIN || errno == EINTR);
+    if (!wait || core_.draining) co_return errc::client_closed;
     const auto ready = co_await client_.wait_readable();
     if (ready != io_status::ok) co_return errc::client_closed;
   }
@@ -90,6 +97,9 @@ task<errc> session::begin_tls() {
   const auto status = co_await client_.start_tls(entrance_->tls->current());
   if (status != tls_status::ok) co_return errc::client_tls_failed;
   from_.secure = true;
+  from_.own_client_certificate = entrance_->settings.tls.forward_client_cert;
+  if (from_.own_client_certificate)
+    from_.client_certificate = to_base64(client_.peer_certificate());
   co_return errc::complete;
 }
 
@@ -202,14 +212,26 @@ task<bool> session::serve_request() {
   co_return keep_alive;
 }
 
-// What a client's leaving cancels ends by an exception, whatever it waited for.
+// What a client's leaving or the end of the request's time cancels ends by an exception, whatever
+// it waited for.
 task<errc> session::run_transaction(transaction& one) {
+  const client_watch::request timed(watch_, time_left());
   try {
     co_return co_await one.run();
   } catch (const boost::system::system_error&) {
-    if (!watch_.client_left()) throw;
+    if (!watch_.client_left() && !watch_.is_time_over()) throw;
   }
-  co_return errc::client_closed;
+  if (watch_.client_left()) co_return errc::client_closed;
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  co_return co_await one.give_up(errc::client_request_timeout);
+}
+
+// For the request whose head is here; 0: any time.
+milliseconds session::time_left() const {
+  const auto longest = resources_->settings.client.request;
+  if (longest.count() == 0) return longest;
+  const auto used = std::chrono::duration_cast<milliseconds>(client_.now() - head_began_);
+  return std::max(longest - used, milliseconds(1));
 }
 
 // A request that can't be understood gets an answer, and what follows it is never read as a

@@ -42,6 +42,7 @@ class session : public boost::intrusive::list_base_hook<
   errc parse_request(http_reader::head_status status);
   task<bool> serve_request();
   task<errc> run_transaction(transaction& one);
+  milliseconds time_left() const;
   task<void> refuse(errc reason);
   bool is_silent();
   task<void> linger();

@@ -6,8 +6,12 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+
+#include <algorithm>
 
 namespace icapgate::proxy {
 namespace {
@@ -73,6 +77,10 @@ task<tls_status> stream::start_tls(std::shared_ptr<tls_side> side) {
   }
 }
 
+std::string stream::peer_certificate() const {
+  return tls_ ? tls_->peer_certificate() : std::string();
+}
+
 io_result stream::try_read(const mutable_buffers& into) {
   if (tls_) return tls_->try_read(into);
   boost::system::error_code ec;
@@ -92,19 +100,24 @@ io_result stream::try_read(asio::mutable_buffer into) {
 }
 
 io_result stream::try_write(const const_buffers& from) {
-  if (tls_) return tls_->try_write(from);
+  if (tls_) return counted(tls_->try_write(from));
   boost::system::error_code ec;
   const auto bytes = socket_.write_some(from, ec);
-  return outcome(ec, bytes);
+  return counted(outcome(ec, bytes));
+}
+
+io_result stream::counted(io_result one) {
+  written_ += one.bytes;
+  return one;
 }
 
 io_result stream::try_send_file(int file, std::uint64_t offset, std::uint64_t max) {
-  if (tls_) return tls_->try_send_file(file, offset, max);
+  if (tls_) return counted(tls_->try_send_file(file, offset, max));
   constexpr std::uint64_t most = 1 << 20;
   auto from = static_cast<off_t>(offset);
   const auto count = static_cast<std::size_t>(std::min(max, most));
   const auto sent = ::sendfile(socket_.native_handle(), file, &from, count);
-  if (sent > 0) return {io_status::ok, static_cast<std::size_t>(sent)};
+  if (sent > 0) return counted({io_status::ok, static_cast<std::size_t>(sent)});
   if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
     return {io_status::would_block, 0};
   return {io_status::reset, 0};  // also where the file is shorter than it should be
@@ -140,10 +153,24 @@ task<io_status> stream::write_all(const_buffers from, milliseconds progress) {
     }
     if (written.status != io_status::would_block) co_return written.status;
     expires_after(progress);
+    mid_write_ = true;
     const auto ready = co_await wait_writable();
     if (ready != io_status::ok) co_return ready;
   }
+  mid_write_ = false;
   co_return io_status::ok;
+}
+
+std::optional<std::uint64_t> stream::taken() {
+  // Another kind of socket counts the system's own memory along.
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  const int socket = socket_.native_handle();
+  if (::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain == AF_UNIX)
+    return std::nullopt;
+  int bytes = 0;
+  if (::ioctl(socket, SIOCOUTQ, &bytes) != 0) return std::nullopt;
+  return written_ - std::min(written_, static_cast<std::uint64_t>(bytes));
 }
 
 bool stream::is_quiet() {

@@ -13,7 +13,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace icapgate::proxy {
@@ -54,6 +56,9 @@ class stream final : public deadline {
   // bounds it. Anything but ok: the stream is of no use any more.
   task<tls_status> start_tls(std::shared_ptr<tls_side> side);
 
+  // Of a peer that has proved by TLS whose it is: DER. Else empty.
+  std::string peer_certificate() const;
+
   // One attempt, never waiting: ok with at least one byte, would_block, eof (reads), reset. With
   // TLS an end without close_notify is a reset; and after would_block a write has to begin with the
   // same bytes.
@@ -74,6 +79,11 @@ class stream final : public deadline {
   // Writes all, waiting where needed; each step of progress renews the deadline. 0: no deadline.
   task<io_status> write_all(const_buffers from, milliseconds progress);
 
+  // Bytes that were written and that the peer's system has taken; none: it can't be told.
+  std::optional<std::uint64_t> taken();
+  // A write waits in the middle, or was given up there: nothing else can be written.
+  bool is_mid_write() const { return mid_write_; }
+
   // Nothing to read and not closed by the peer: what an idle pooled connection has to be.
   bool is_quiet();
 
@@ -85,6 +95,7 @@ class stream final : public deadline {
   socket_type& socket() { return socket_; }
 
  private:
+  io_result counted(io_result one);
   task<io_status> wait(wait_type what);
   task<boost::system::error_code> connect_local(const socket_type::endpoint_type& peer);
   // With TLS only: bytes that wait in this process, and the direction of the socket that it needs.
@@ -93,6 +104,8 @@ class stream final : public deadline {
   void on_expired() override;
 
   socket_type socket_;
+  std::uint64_t written_ = 0;
+  bool mid_write_ = false;
   std::unique_ptr<tls_channel> tls_;
 };
 

@@ -232,6 +232,18 @@ tls_status tls_channel::handshake_failure(int error) {
   return tls_status::failed;
 }
 
+// With a resumed session it is the one that was shown when that began.
+std::string tls_channel::peer_certificate() const {
+  const x509_ptr shown(SSL_get1_peer_certificate(ssl_.get()));
+  if (!shown || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return {};
+  const int size = i2d_X509(shown.get(), nullptr);
+  if (size <= 0) return {};
+  std::string der(static_cast<std::size_t>(size), '\0');
+  auto* into = reinterpret_cast<unsigned char*>(der.data());
+  i2d_X509(shown.get(), &into);
+  return der;
+}
+
 bool tls_channel::has_input() const {
   return ended_ != io_status::ok || (!drained_ && SSL_has_pending(ssl_.get()) == 1);
 }

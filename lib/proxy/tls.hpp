@@ -26,6 +26,7 @@ struct openssl_delete {
 };
 using ssl_ptr = std::unique_ptr<SSL, openssl_delete<SSL_free>>;
 using ssl_context_ptr = std::unique_ptr<SSL_CTX, openssl_delete<SSL_CTX_free>>;
+using x509_ptr = std::unique_ptr<X509, openssl_delete<X509_free>>;
 using ssl_session_ptr = std::unique_ptr<SSL_SESSION, openssl_delete<SSL_SESSION_free>>;
 
 // What one step of a handshake came to.
@@ -110,6 +111,9 @@ class tls_channel {
   io_result try_read(const mutable_buffers& into);
   io_result try_write(const const_buffers& from);
   io_result try_send_file(int file, std::uint64_t offset, std::uint64_t max);
+
+  // The peer's, as stream::peer_certificate.
+  std::string peer_certificate() const;
 
   // Bytes of the peer may be here already: the socket must not be waited for.
   bool has_input() const;

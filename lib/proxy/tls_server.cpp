@@ -35,7 +35,7 @@ int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size,
 }
 
 // What all certificates of a listener have in common.
-bool set_up_server(SSL_CTX* context, const std::string& client_ca, std::string& why) {
+bool set_up_server(SSL_CTX* context, const listen_tls_settings& settings, std::string& why) {
   constexpr std::array<unsigned char, 8> name{'i', 'c', 'a', 'p', 'g', 'a', 't', 'e'};
   if (!set_up_context(context) || SSL_CTX_set_cipher_list(context, tls12_ciphers) != 1 ||
       SSL_CTX_set_session_id_context(context, name.data(), name.size()) != 1) {
@@ -45,12 +45,19 @@ bool set_up_server(SSL_CTX* context, const std::string& client_ca, std::string& 
   // Tickets need no memory here.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
+  const auto& client_ca = settings.client_ca;
   if (client_ca == tls_settings::off) return true;
   if (SSL_CTX_load_verify_file(context, client_ca.c_str()) != 1)
     return cannot_use("the clients' CA file", client_ca, why);
   SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(client_ca.c_str()));
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  const int none = settings.wants_certificates() ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | none, nullptr);
   return true;
+}
+
+std::time_t expiry_of(const X509* certificate) {
+  std::tm at{};
+  return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &at) == 1 ? ::timegm(&at) : 0;
 }
 
 }  // namespace
@@ -69,10 +76,12 @@ std::shared_ptr<tls_server> tls_server::make(const listen_tls_settings& settings
 bool tls_server::load(const listen_tls_settings& settings, std::size_t which, std::string& why) {
   ERR_clear_error();
   auto* context = contexts_.emplace_back(SSL_CTX_new(TLS_server_method())).get();
-  if (!set_up_server(context, settings.client_ca, why)) return false;
+  if (!set_up_server(context, settings, why)) return false;
   const auto& certificate = settings.certificates[which];
   const auto& key = settings.keys.empty() ? certificate : settings.keys[which];
-  return load_certificate(context, certificate, key, why);
+  if (!load_certificate(context, certificate, key, why)) return false;
+  expiries_.push_back({certificate, expiry_of(SSL_CTX_get0_certificate(context))});
+  return true;
 }
 
 ssl_ptr tls_server::begin(int socket) {

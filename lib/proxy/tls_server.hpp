@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/config.hpp"
+#include "base/metrics.hpp"
 #include "proxy/deadline.hpp"
 #include "proxy/tls.hpp"
 
@@ -30,6 +31,9 @@ class tls_server final : public tls_side {
   void failed(std::string_view reason) override;
   void established() override {}
 
+  // Of each file of certificates, its first one.
+  const std::vector<certificate_expiry>& expiries() const { return expiries_; }
+
  private:
   tls_server() = default;
   bool load(const listen_tls_settings& settings, std::size_t which, std::string& why);
@@ -37,6 +41,7 @@ class tls_server final : public tls_side {
   static int on_server_name(SSL* ssl, int* alert, void* self);
 
   std::vector<ssl_context_ptr> contexts_;  // one for each certificate; the first is the default
+  std::vector<certificate_expiry> expiries_;
 };
 
 // The certificates of one listener, as their files are now. look() on one thread, current() on any.

@@ -30,6 +30,8 @@ transaction::transaction(worker_resources& resources, http_reader& client, clien
       route_(taken),
       request_id_(path.request_id),
       policy_{taken ? &taken->base : &resources.settings.scan_policy},
+      origin_pace_(
+          pace_of_origin(resources.settings, taken ? taken->limits : resources.settings.limits)),
       to_client_(client.source(), resources.settings) {}
 
 task<errc> transaction::run() {
@@ -90,6 +92,8 @@ errc transaction::prepare() {
   if (http::has_passed(request_, resources_.core.pseudonym())) return errc::client_loop_detected;
   changes_.pseudonym = resources_.core.pseudonym();
   changes_.path = &path_;
+  changes_.own_client_certificate = path_.own_client_certificate;
+  changes_.client_certificate = path_.client_certificate;
   changes_.upgrade = http::wants_upgrade(request_);
   if (changes_.upgrade && !may_upgrade()) return errc::policy_upgrade_refused;
   policy_ = http::choose_policy(route_->rules, route_->base, request_);
@@ -158,12 +162,17 @@ task<errc> transaction::ask_origin(bool& another) {
   co_return reason;
 }
 
+task<result<std::unique_ptr<origin_connection>>> transaction::connect_to_origin(bool fresh) {
+  const client_watch::guard watched(watch_);
+  co_return co_await origin_use_->server().client.acquire(fresh, route_->limits.connect);
+}
+
 // `stale`: the connection was reused and the origin closed it before it saw this request. A request
 // that may not be repeated is never sent twice (RFC 9110 9.2.2). `another`: another origin may be
 // asked, since this one got nothing of the request, or may get it again and did not answer.
 task<errc> transaction::fetch_once(bool fresh, bool& stale, bool& another) {
   stale = false;
-  auto acquired = co_await origin_use_->server().client.acquire(fresh, route_->limits.connect);
+  auto acquired = co_await connect_to_origin(fresh);
   another = !acquired;
   if (!acquired) co_return acquired.error();
   origin_ = std::move(*acquired);
@@ -196,6 +205,7 @@ transaction::course transaction::choose(errc& doubt) {
   if (why != unscanned::no) {
     verdict_ = access_verdict::skipped;
     leave_unscanned(why);
+    if (why == unscanned::event_stream) watch_.allow_any_time();
     return course::relay;
   }
   doubt = find_doubt();

@@ -9,6 +9,7 @@
 #include "proxy/client_watch.hpp"
 #include "proxy/client_writer.hpp"
 #include "proxy/inspection.hpp"
+#include "proxy/patience.hpp"
 #include "proxy/worker.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -28,6 +29,9 @@ class transaction {
 
   // Runs to the end of the response; tells why it ended. Never throws for what a peer does.
   task<errc> run();
+
+  // In place of run(), which was cancelled: its end, as a page where that is possible.
+  task<errc> give_up(errc reason);
 
   // The client's connection may carry another request.
   bool keep_alive() const { return keep_alive_ && !to_client_.is_cut(); }
@@ -50,6 +54,7 @@ class transaction {
   errc prepare();
   task<errc> fetch();
   task<errc> ask_origin(bool& another);
+  task<result<std::unique_ptr<origin_connection>>> connect_to_origin(bool fresh);
   task<errc> fetch_once(bool fresh, bool& stale, bool& another);
   course choose(errc& doubt);
   task<void> scan();
@@ -112,6 +117,7 @@ class transaction {
   http::response_head response_;
   std::vector<content_coding> codings_;     // of the body, to be taken off for the scanner
   std::unique_ptr<inspection> inspection_;  // none: the response is not scanned
+  patience origin_pace_;                    // of its body, where that is relayed as it comes
   client_writer to_client_;
 
   // --- what the access line tells

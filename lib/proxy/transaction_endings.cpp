@@ -50,8 +50,9 @@ task<errc> transaction::relay_judged() {
 task<errc> transaction::relay_ranges(const http::range_plan& plan) {
   keep_alive_ = may_keep_alive();
   std::string head;
-  http::append_partial_response(
-      head, response_, plan, {keep_alive_, request_.version, resources_.core.date(answered_at_)});
+  http::append_partial_response(head, response_, plan,
+                                {keep_alive_, request_.version, resources_.core.date(answered_at_),
+                                 resources_.core.pseudonym()});
   to_client_.begin(plan.status(), std::move(head), false);
   auto reason = errc::complete;
   for (const auto& piece : plan.pieces) {
@@ -113,9 +114,20 @@ task<errc> transaction::wait_for_origin() {
   const auto sent = co_await to_client_.flush();
   if (sent != errc::complete) co_return sent;
   origin.expires_after(stream ? settings.client.stream : route_->limits.progress);
-  const client_watch::guard watched(watch_);
-  const auto ready = co_await origin.wait_readable();
-  co_return ready == io_status::ok ? errc::complete : co_await fail(errc::origin_body_timeout);
+  const auto received = [this]() -> std::optional<std::uint64_t> {
+    return origin_->reader.body_bytes();
+  };
+  if (!stream) origin_pace_.begin(origin.now(), 0);
+  auto ready = io_status::ok;
+  {
+    const client_watch::guard watched(watch_);
+    ready = co_await origin.wait_readable();
+  }
+  if (ready != io_status::ok) co_return co_await fail(errc::origin_body_timeout);
+  if (stream) co_return errc::complete;
+  const auto pace = origin_pace_.end(origin.now(), false, received);
+  if (pace == patience::verdict::too_slow) co_return co_await fail(errc::origin_too_slow);
+  co_return errc::complete;
 }
 
 // The scanner's version of the response.
@@ -148,6 +160,7 @@ task<errc> transaction::send_scanner_response(http::response_author author) {
   auto& body = inspection_->adapted();
   http::client_response to;
   to.author = author;
+  if (author == http::response_author::adapted) to.via = resources_.core.pseudonym();
   to.origin = &response_;
   to.decoded = !codings_.empty();
   to.same_body = inspection_->is_unchanged() && codings_.empty();
@@ -183,6 +196,12 @@ task<errc> transaction::fail(errc reason) {
   co_return reason;
 }
 
+task<errc> transaction::give_up(errc reason) {
+  const bool begun = to_client_.status() != 0 || client_.source().is_mid_write();
+  if (begun) co_return to_client_.cut(reason);
+  co_return co_await fail(reason);
+}
+
 // The verdict came too late for a page.
 errc transaction::cut_late() {
   resources_.metrics.late_aborts.add();
@@ -195,10 +214,12 @@ task<errc> transaction::open_tunnel() {
   verdict_ = access_verdict::skipped;
   http::client_response to;
   to.upgraded = true;
+  to.via = resources_.core.pseudonym();
   send_head(response_, to);
   auto reason = co_await to_client_.finish();
   if (reason != errc::complete) co_return reason;
   keep_alive_ = false;
+  watch_.allow_any_time();
   tunnel_bytes moved;
   auto& origin = origin_->reader;
   reason = co_await run_tunnel(client_.source(), origin.source(), client_.take_rest(),
@@ -236,6 +257,7 @@ bool transaction::serves_ranges() const {
 void transaction::begin_relay() {
   http::client_response to;
   to.body = relayed_framing();
+  to.via = resources_.core.pseudonym();
   if (changes_.whole && range_ == range_mode::strip) to.accept_ranges = "none";
   send_head(response_, to);
 }
@@ -265,7 +287,8 @@ void transaction::send_head(const http::response_head& head, http::client_respon
 }
 
 task<errc> transaction::send_page(http::page content) {
-  keep_alive_ = may_keep_alive();
+  // A page does not tell version 1.0 that the connection stays.
+  keep_alive_ = may_keep_alive() && request_.version >= 11;
   content.keep_alive = keep_alive_;
   content.to_head = request_.is_head();
   content.format = http::wanted_format(request_);

@@ -1,14 +1,25 @@
 // What a gateway owes both sides beside the message itself: dates, interim responses, Via, order,
 // and an end for whoever has left.
+#include "kit/codings.hpp"
 #include "kit/stage.hpp"
 
 #include "catch.hpp"
 
 #include <algorithm>
+#include <cctype>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 using namespace e2e;
 
 namespace {
+
+using texts = std::vector<std::string>;
 
 constexpr auto unscanned_policy = "[policy]\nmode = \"off\"\n";
 
@@ -24,6 +35,42 @@ bool is_date(const std::string& text) {
   }
   return true;
 }
+
+// A port at which nobody answers: the queue of its listener is full, so that whoever connects goes
+// on asking.
+class full_listener {
+ public:
+  full_listener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&at), size) == 0);
+    REQUIRE(::listen(fd_, 0) == 0);
+    REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) == 0);
+    port_ = ntohs(at.sin_port);
+    bool taken = true;
+    while (taken) {
+      const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+      waiting_.push_back(fd);
+      ::connect(fd, reinterpret_cast<sockaddr*>(&at), size);
+      pollfd ready{fd, POLLOUT, 0};
+      taken = ::poll(&ready, 1, 500) > 0;
+    }
+  }
+  ~full_listener() {
+    for (const int fd : waiting_) ::close(fd);
+    ::close(fd_);
+  }
+  full_listener(const full_listener&) = delete;
+  full_listener& operator=(const full_listener&) = delete;
+  std::uint16_t port() const { return port_; }
+
+ private:
+  int fd_;
+  std::uint16_t port_ = 0;
+  std::vector<int> waiting_;
+};
 
 // Sends its head's beginning and tells when the gateway has ended the connection.
 origin_peer::script silent_origin(happening& asked, happening& left, std::string begin = {}) {
@@ -159,6 +206,53 @@ TEST_CASE("duties: two gateways have different names") {
 
 // --- what the scanner is told of the request
 
+TEST_CASE("duties: a response that is passed on names the gateway, one of its own does not") {
+  stage on({.config = "[[policy.rule]]\nreason = \"open\"\npath = \"/open\"\nmode = \"off\"\n"});
+  on.origin.when("/scanned", {.fields = {{"Via", "1.1 cache"}}, .body = "text"});
+  on.origin.when("/open", {.body = "text"});
+  on.origin.when("/none", {.status = "204 No Content"});
+  on.origin.when("/old", [](connection& to, const origin_request&) {
+    to.write("HTTP/1.0 200 OK\r\n\r\ntext");
+    to.close();
+  });
+  const auto via = [&](const std::string& target, const field_list& more = {}) {
+    return values(on.get(target, more).fields(), "Via");
+  };
+  const auto ours = via("/open");
+  REQUIRE(ours.size() == 1);
+  CHECK(ours[0].starts_with("1.1 icapgate-"));
+  CHECK(ours[0] == value(on.origin.request("/open").head.fields, "Via"));
+  CHECK(via("/scanned") == std::vector<std::string>{"1.1 cache", ours[0]});
+  CHECK(via("/scanned", {{"Range", "bytes=0-1"}}).back() == ours[0]);
+  CHECK(via("/none") == ours);
+  CHECK(via("/old") == std::vector<std::string>{"1.0" + ours[0].substr(3)});
+  on.scanner.always(icap_status("500 Server error"));
+  CHECK(via("/scanned").empty());
+}
+
+TEST_CASE(
+    "duties: what must not be transformed keeps its bytes, decoded for the scan or in parts") {
+  stage on({.env = {{"ICAPGATE_POLICY__ENCODING", "decode"}}});
+  const auto text = noise(50'000);
+  const auto coded = gzip(text);
+  const field_list fields = {{"Content-Type", "text/plain"},
+                             {"Cache-Control", "no-transform, max-age=60"},
+                             {"Content-Encoding", "gzip"},
+                             {"ETag", "\"as it is\""}};
+  for (const auto form : {framing::length, framing::chunked, framing::close}) {
+    on.origin.when("/a", {.fields = fields, .body = coded, .form = form});
+    const auto got = on.get("/a", {{"Accept-Encoding", "gzip"}});
+    CHECK(got.status == 200);
+    CHECK(difference(got.body, coded) == "");
+    for (const auto& f : fields) CHECK(values(got.fields(), f.name) == texts{f.value});
+    CHECK(difference(on.scanner.scan_of("/a").body, text) == "");
+    const auto part = on.get("/a", {{"Accept-Encoding", "gzip"}, {"Range", "bytes=100-1099"}});
+    CHECK(part.status == 206);
+    CHECK(difference(part.body, coded.substr(100, 1000)) == "");
+    for (const auto& f : fields) CHECK(values(part.fields(), f.name) == texts{f.value});
+  }
+}
+
 TEST_CASE("duties: the scanner sees what the origin was asked, not what the client asked") {
   stage on;
   on.origin.when("/a", {.body = noise(1000)});
@@ -267,6 +361,22 @@ TEST_CASE("duties: a client that leaves is noticed in front of requests that it 
   left.wait(5s);
   CHECK(on.icapgate.line().text("reason") == "client_closed");
   CHECK(on.origin.requests().size() == 1);
+}
+
+TEST_CASE("duties: a client that leaves while the origin is connected to ends the work") {
+  const full_listener nobody;
+  stage on({.origin = nobody.port(),
+            .env = {{"ICAPGATE_ORIGIN__TIMEOUT__CONNECT", "1h"},
+                    {"ICAPGATE_CLIENT__TIMEOUT__IDLE", "1h"}}});
+  {
+    auto client = on.client();
+    client.send("GET", "/a");
+    wait_until("it is being served", [&] { return metric(on, "http_requests_in_flight") == 1; });
+  }
+  const auto line = on.icapgate.line();
+  CHECK(line.text("reason") == "client_closed");
+  CHECK(line.number("total_ms") < 5000);
+  wait_until("the connection is gone", [&] { return metric(on, "client_connections") == 0; });
 }
 
 TEST_CASE("duties: a client that leaves a slow scanner frees both connections") {

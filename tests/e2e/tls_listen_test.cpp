@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <optional>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace {
 constexpr auto tls_certificate = "ICAPGATE_LISTEN__TLS__CERTIFICATE";
 constexpr auto tls_key = "ICAPGATE_LISTEN__TLS__KEY";
 constexpr auto tls_client_ca = "ICAPGATE_LISTEN__TLS__CLIENT_CA";
+constexpr auto tls_client_certificates = "ICAPGATE_LISTEN__TLS__CLIENT_CERTIFICATES";
 
 // The gateway with one certificate, in front of a scripted origin; real TLS on the client's side.
 struct tls_stage {
@@ -60,6 +62,26 @@ void replace(const lab_certificate& to, const lab_certificate& from) {
     write_file(old + ".new", file_text(fresh));
     fs::rename(old + ".new", old);
   }
+}
+
+// What stands between the first two lines that begin with dashes: PEM is DER in base64.
+std::string base64_of(const std::string& certificate) {
+  std::istringstream lines(file_text(certificate));
+  std::string text;
+  for (std::string line; std::getline(lines, line);)
+    if (!line.starts_with('-')) text += line;
+  return text;
+}
+
+// Seconds since 1970, as the openssl program reads it.
+double expiry_of(const std::string& certificate) {
+  const temporary_folder folder;
+  process child({"/bin/sh", "-c",
+                 "date -d \"$(/usr/bin/openssl x509 -noout -enddate -in " + certificate +
+                     " | sed 's/^notAfter=//')\" +%s"},
+                folder.path() / "output");
+  child.wait();
+  return std::stod(child.output());
 }
 
 bool is_refused(std::uint16_t port, const tls_client_settings& how) {
@@ -279,6 +301,15 @@ TEST_CASE("TLS: a handshake that goes wrong or stands still is ended, and told i
   CHECK(tls.on.icapgate.lines(2).size() == 2);
 }
 
+TEST_CASE("TLS: a client that ends its half before a byte of a handshake is gone at once") {
+  tls_stage tls({.env = {{setting::client_head, "1h"}}});
+  auto silent = connection::to(tls.on.icapgate.port());
+  wait_until("it is served", [&] { return metric(tls.on, "client_connections") == 1; });
+  silent.end();
+  CHECK(silent.read_to_end().empty());
+  wait_until("it is gone", [&] { return metric(tls.on, "client_connections") == 0; });
+}
+
 TEST_CASE("TLS: sessions are resumed, by another worker too") {
   tls_stage tls({.workers = 3});
   tls.on.origin.when("/a", {.body = "text"});
@@ -315,6 +346,82 @@ TEST_CASE(
   }
   CHECK(on.icapgate.line().text("reason") == "client_tls_failed");
   CHECK(on.origin.requests().size() == 2);
+}
+
+TEST_CASE("TLS: where clients may show a certificate, none is served and a stranger's is refused") {
+  const temporary_folder folder;
+  const lab_certificate shop(folder.path(), "shop", "DNS:shop.example");
+  const lab_certificate known(folder.path(), "known", "DNS:known.example");
+  const lab_certificate stranger(folder.path(), "stranger", "DNS:stranger.example");
+  stage on(tls_stage::with_tls(
+      {.env = {{tls_client_ca, known.certificate}, {tls_client_certificates, "optional"}}}, shop));
+  on.origin.when("/a", {.body = "text"});
+  const auto port = on.icapgate.port();
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    CHECK(is_refused(port, {.show = &stranger, .version = version}));
+    CHECK(http_client(tls_to(port, {.version = version})).get("/a").body == "text");
+    http_client client(tls_to(port, {.show = &known, .version = version}));
+    CHECK(client.get("/a", {{"Client-Cert", "as I say"}}).body == "text");
+    // Nobody asked to be told of it.
+    CHECK(value(on.origin.request("/a").head.fields, "Client-Cert") == "as I say");
+  }
+}
+
+TEST_CASE("TLS: the origin is told the certificate that a client has shown, and no other") {
+  const temporary_folder folder;
+  const lab_certificate shop(folder.path(), "shop", "DNS:shop.example");
+  const lab_certificate known(folder.path(), "known", "DNS:known.example");
+  stage on(tls_stage::with_tls({.env = {{tls_client_ca, known.certificate},
+                                        {tls_client_certificates, "optional"},
+                                        {"ICAPGATE_LISTEN__TLS__FORWARD_CLIENT_CERT", "true"}}},
+                               shop));
+  on.origin.when("/a", {.body = "text"});
+  const auto port = on.icapgate.port();
+  const std::vector<std::string> expected{":" + base64_of(known.certificate) + ":"};
+  const auto told = [&](http_client& client) {
+    const field_list claim = {{"Client-Cert", ":AAAA:"},
+                              {"client_cert", ":AAAA:"},
+                              {"Client-Cert-Chain", ":AAAA:"},
+                              {"Connection", "Client-Cert"}};
+    CHECK(client.get("/a", claim).body == "text");
+    const auto asked = on.origin.request("/a").head.fields;
+    CHECK_FALSE(has(asked, "Client_Cert"));
+    CHECK_FALSE(has(asked, "Client-Cert-Chain"));
+    return values(asked, "Client-Cert");
+  };
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    http_client unknown(tls_to(port, {.version = version}));
+    CHECK(told(unknown).empty());
+    http_client client(tls_to(port, {.show = &known, .version = version}));
+    CHECK(told(client) == expected);
+    CHECK(told(client) == expected);
+    http_client again(tls_to(
+        port, {.show = &known, .version = version, .resume = session_of(client.wire()).get()}));
+    CHECK(told(again) == expected);
+    CHECK(facts(again.wire()).resumed);
+  }
+  for (const auto& scan : on.scanner.scans()) {
+    CHECK_FALSE(has(scan.request.fields, "Client-Cert"));
+    CHECK_FALSE(has(scan.request.fields, "Client-Cert-Chain"));
+  }
+}
+
+TEST_CASE("TLS: the metrics tell when each certificate expires, of new files too") {
+  const temporary_folder folder;
+  const lab_certificate first(folder.path(), "first", "DNS:first.example", 3);
+  const lab_certificate second(folder.path(), "second", "DNS:second.example", 40);
+  const lab_certificate renewed(folder.path(), "renewed", "DNS:first.example", 90);
+  stage on({.env = {{tls_certificate, first.certificate + "," + second.certificate},
+                    {tls_key, first.key + "," + second.key}}});
+  const auto told = [&](const lab_certificate& of) {
+    return metric(on, "tls_certificate_expiry_timestamp_seconds{file=\"" + of.certificate + "\"}");
+  };
+  CHECK(told(first) == expiry_of(first.certificate));
+  CHECK(told(second) == expiry_of(second.certificate));
+  const auto fresh = expiry_of(renewed.certificate);
+  replace(first, renewed);
+  wait_until("the new one is told", [&] { return told(first) == fresh; });
+  CHECK(told(second) == expiry_of(second.certificate));
 }
 
 TEST_CASE("TLS: certificates are swapped under load without a failed request") {

@@ -80,10 +80,17 @@ std::string file_problem(std::string_view text) {
 
 constexpr const char* trusted_proxies = "ICAPGATE_LISTEN__TRUSTED_PROXIES";
 constexpr const char* tls_certificate = "ICAPGATE_LISTEN__TLS__CERTIFICATE";
+constexpr const char* tls_client_ca = "ICAPGATE_LISTEN__TLS__CLIENT_CA";
 
 // Means nothing without a certificate.
 bool needs_certificate(const option& row) {
-  return row.key == "listen.*.tls.key" || row.key == "listen.*.tls.client_ca";
+  return row.key.starts_with("listen.*.tls.") && row.key != "listen.*.tls.certificate";
+}
+
+// Means nothing where clients are not asked for certificates.
+bool needs_client_ca(const option& row) {
+  return row.key == "listen.*.tls.client_certificates" ||
+         row.key == "listen.*.tls.forward_client_cert";
 }
 
 // A value that is good for the row and not its default.
@@ -150,6 +157,7 @@ void check_only(const option& row, const std::string& value, const settings& loa
         (other.key == "scanner.*.servers" && row.key == "embedded.sha256") ||
         (other.key == "listen.*.trusted_proxies" && row.key == "listen.*.proxy_protocol") ||
         (other.key == "listen.*.tls.certificate" && needs_certificate(row)) ||
+        (other.key == "listen.*.tls.client_ca" && needs_client_ca(row)) ||
         (other.key == "policy.on_error" && row.key == "policy.debug_fallback");
     if (&other == &row || needed) continue;
     INFO(other.key);
@@ -195,7 +203,13 @@ TEST_CASE("TLS of a listener: keys belong to certificates, and so does the clien
   CHECK(load_more({{tls_certificate, "/a,/b"}}).problems.empty());
   CHECK(contains(problem({{tls_certificate, "/a,/b"}, {key, "/c"}}), "one key for each"));
   CHECK(contains(problem({{key, "/c"}}), "one key for each"));
-  CHECK(contains(problem({{"ICAPGATE_LISTEN__TLS__CLIENT_CA", "/a"}}), "none of our own"));
+  CHECK(contains(problem({{tls_client_ca, "/a"}}), "none of our own"));
+  const char* wanted = "ICAPGATE_LISTEN__TLS__CLIENT_CERTIFICATES";
+  const char* forward = "ICAPGATE_LISTEN__TLS__FORWARD_CLIENT_CERT";
+  CHECK(contains(problem({{tls_certificate, "/a"}, {wanted, "optional"}}), "without client_ca"));
+  CHECK(contains(problem({{tls_certificate, "/a"}, {forward, "true"}}), "without client_ca"));
+  CHECK(load_more({{tls_certificate, "/a"}, {tls_client_ca, "/b"}, {forward, "true"}})
+            .problems.empty());
 }
 
 TEST_CASE("every row is reachable from the environment") {
@@ -206,6 +220,7 @@ TEST_CASE("every row is reachable from the environment") {
     if (row.key == "embedded.sha256") more.emplace_back("ICAPGATE_ICAP", "embedded:");
     if (row.key == "listen.*.proxy_protocol") more.emplace_back(trusted_proxies, "unix");
     if (needs_certificate(row)) more.emplace_back(tls_certificate, "/shown");
+    if (needs_client_ca(row)) more.emplace_back(tls_client_ca, "/ca");
     check_only(row, value, load_more(more));
   }
 }
@@ -219,6 +234,7 @@ TEST_CASE("every row is reachable from a file that a variable names") {
     if (row.key == "embedded.sha256") all["ICAPGATE_ICAP"] = "embedded:";
     if (row.key == "listen.*.proxy_protocol") all[trusted_proxies] = "unix";
     if (needs_certificate(row)) all[tls_certificate] = "/shown";
+    if (needs_client_ca(row)) all[tls_client_ca] = "/ca";
     all.erase(row.env_name());
     all[row.env_name() + "_FILE"] = here.file("value", value + "\n");
     check_only(row, value, load({all.begin(), all.end()}));
@@ -234,6 +250,7 @@ TEST_CASE("every row is reachable from TOML") {
     if (row.key == "embedded.sha256") all["ICAPGATE_ICAP"] = "embedded:";
     if (row.key == "listen.*.proxy_protocol") all[trusted_proxies] = "unix";
     if (needs_certificate(row)) all[tls_certificate] = "/shown";
+    if (needs_client_ca(row)) all[tls_client_ca] = "/ca";
     all.erase(row.env_name());
     all["ICAPGATE_CONFIG"] = here.file("x.toml", as_toml(row, value));
     check_only(row, value, load({all.begin(), all.end()}));
@@ -268,12 +285,14 @@ block_page = { status = 431 }
 access = { to = "off" }
 level = "warn"
 [client]
-timeout = { head = "7s", idle = "8s", stream = "31s" }
+timeout = { head = "7s", idle = "8s", stream = "31s", request = "34s" }
+min_rate = 35
 keep_alive = "9s"
 max_connections = 32
 max_per_address = 33
 [origin]
 timeout = { connect = "10s", first_byte = "11s", idle = "12s" }
+min_rate = "36KiB"
 keep_alive = "13s"
 idle_connections = 14
 [scanner.b]
@@ -320,6 +339,9 @@ queue = { wait = "21s" }
   CHECK(v.client.progress == 8s);
   CHECK(v.client.stream == 31s);
   CHECK(v.client.idle == 9s);
+  CHECK(v.client.request == 34s);
+  CHECK(v.client.min_rate == 35);
+  CHECK(v.limits.min_rate == 36 * 1024);
   CHECK(v.limits.connect == 10s);
   CHECK(v.limits.first_byte == 11s);
   CHECK(v.limits.progress == 12s);

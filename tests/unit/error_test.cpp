@@ -44,7 +44,8 @@ TEST_CASE("error: the client's status follows the peer that failed") {
     CAPTURE(std::string(row.token));
     if (row.token.starts_with("icap_")) CHECK(row.status == 503);
     if (row.token.starts_with("origin_")) {
-      CHECK(row.status == (row.token.ends_with("_timeout") ? 504u : 502u));
+      const bool late = row.token.ends_with("_timeout") || row.token.ends_with("_too_slow");
+      CHECK(row.status == (late ? 504u : 502u));
     }
   }
   CHECK(describe(errc::client_closed).status == 0);
@@ -59,6 +60,8 @@ TEST_CASE("error: the client's status follows the peer that failed") {
   CHECK(describe(errc::client_expectation_unsupported).status == 417);
   CHECK(describe(errc::client_host_unknown).status == 421);
   CHECK(describe(errc::client_loop_detected).status == 508);
+  CHECK(describe(errc::client_too_slow).status == 408);
+  CHECK(describe(errc::client_request_timeout).status == 504);
   CHECK(describe(errc::spool_failed).status == 503);
   CHECK(describe(errc::spool_full).status == 503);
   CHECK(describe(errc::policy_oversize).status == 403);

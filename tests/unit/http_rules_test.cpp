@@ -145,6 +145,42 @@ TEST_CASE("rules: the origin gets the request in origin form, with Via") {
             .starts_with("OPTIONS * HTTP/1.1\r\nHost: b\r\n"));
 }
 
+TEST_CASE("rules: the client gets our Via behind the others, with the version of the origin") {
+  http::client_response to;
+  to.via = "gate";
+  CHECK(client_response("HTTP/1.1 204 No Content\r\nVia: 1.1 a\r\nB: 1\r\n\r\n", to) ==
+        "HTTP/1.1 204 No Content\r\nVia: 1.1 a\r\nB: 1\r\nVia: 1.1 gate\r\n\r\n");
+  CHECK(client_response("HTTP/1.0 304 Not Modified\r\n\r\n", to) ==
+        "HTTP/1.1 304 Not Modified\r\nVia: 1.0 gate\r\n\r\n");
+  CHECK(client_response("HTTP/1.1 304 Not Modified\r\n\r\n") ==
+        "HTTP/1.1 304 Not Modified\r\n\r\n");
+  // A scanner's version is still what the origin sent, in the origin's version.
+  const response origin("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n");
+  to.author = http::response_author::adapted;
+  to.origin = &origin.head;
+  CHECK(client_response("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", to)
+            .ends_with("\r\nVia: 1.0 gate\r\n\r\n"));
+}
+
+TEST_CASE("rules: what a client says of its certificate goes nowhere once we say it") {
+  const std::string said =
+      "Client-Cert: :AAAA:\r\nclient_cert: x\r\nCLIENT-CERT-CHAIN: :BBBB:\r\n"
+      "Client_Cert-Chain: y\r\n";
+  const std::string others = "Client-Certs: 1\r\nX-Client-Cert: 2\r\n";
+  CHECK(changed_request(said, {}) == said);
+  http::request_changes changes;
+  changes.own_client_certificate = true;
+  CHECK(changed_request(said + others, changes) == others);
+  changes.client_certificate = "QUJD";
+  CHECK(changed_request(said + others, changes) == others + "Client-Cert: :QUJD:\r\n");
+  CHECK(changed_request("Connection: Client-Cert\r\n", changes) == "Client-Cert: :QUJD:\r\n");
+  // The scanner is told nothing of it.
+  const request r("GET / HTTP/1.1\r\nHost: a\r\n" + said + "\r\n");
+  std::string seen;
+  http::append_scanner_request(seen, r.head, true, changes);
+  CHECK(seen == "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
 TEST_CASE("rules: a gateway knows its own name in Via, and no other's") {
   const auto passed = [](const std::string& fields) {
     const request r("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n");

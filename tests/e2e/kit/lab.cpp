@@ -142,13 +142,14 @@ void lab_engine::stop() {
 }
 
 lab_certificate::lab_certificate(const fs::path& folder, const std::string& name,
-                                 const std::string& names)
+                                 const std::string& names, int days)
     : certificate(folder / (name + ".pem")), key(folder / (name + ".key")) {
   need("/usr/bin/openssl", "openssl");
-  process made({"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=" + name,
-                "-addext", "subjectAltName=" + names, "-keyout", key, "-out", certificate},
-               folder / (name + ".out"));
+  process made(
+      {"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+       "-nodes", "-days", std::to_string(days), "-subj", "/CN=" + name, "-addext",
+       "subjectAltName=" + names, "-keyout", key, "-out", certificate},
+      folder / (name + ".out"));
   if (made.wait() != 0) throw std::runtime_error("openssl req: " + made.output());
 }
 

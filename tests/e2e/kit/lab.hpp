@@ -47,7 +47,7 @@ class lab_engine {
 // in OpenSSL's settings: "DNS:a,IP:127.0.0.1".
 struct lab_certificate {
   lab_certificate(const std::filesystem::path& folder, const std::string& name,
-                  const std::string& names);
+                  const std::string& names, int days = 2);
   std::string certificate;  // paths
   std::string key;
 };
