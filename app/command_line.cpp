@@ -1,5 +1,6 @@
 #include "command_line.hpp"
 
+#include "base/help.hpp"
 #include "base/options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -119,6 +120,7 @@ class parser {
     out.what = chosen(out.problems);
     out.once = once_->count() > 0;
     out.ready = ready_->count() > 0;
+    out.topic = topic_text_;
     out.doctor = patient_;
     if (!config_.empty()) out.flags.emplace_back("--config", std::vector{config_});
     for (const auto& flag : empty) out.flags.emplace_back(flag, std::vector<std::string>{""});
@@ -151,13 +153,11 @@ class parser {
     if (doctor_->parsed()) return command::doctor;
     if (health_->parsed()) return command::health;
     if (!help_command_->parsed()) return command::serve;
-    if (topic_text_.empty()) return command::help;
-    if (topic_text_ == "limits") return command::help_limits;
-    if (topic_text_ == "tls") return command::help_tls;
-    if (topic_text_ == "policy") return command::help_policy;
-    if (topic_text_ == "scanner") return command::help_scanner;
-    problems.push_back("help: unknown topic " + in_quotes(topic_text_) +
-                       "; there are \"scanner\", \"policy\", \"limits\" and \"tls\"");
+    if (!topic_text_.empty() && !help_about(topic_text_)) {
+      std::string names;
+      for (const auto name : help_topics()) (names += names.empty() ? "" : ", ") += in_quotes(name);
+      problems.push_back("help: unknown topic " + in_quotes(topic_text_) + "; there are " + names);
+    }
     return command::help;
   }
 

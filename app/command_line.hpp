@@ -9,23 +9,13 @@
 
 namespace icapgate {
 
-enum class command {
-  serve,
-  demo,
-  doctor,
-  health,
-  help,
-  help_limits,
-  help_tls,
-  help_policy,
-  help_scanner,
-  version
-};
+enum class command { serve, demo, doctor, health, help, version };
 
 struct command_line {
   command what = command::serve;
   bool once = false;   // demo --once
   bool ready = false;  // health --ready
+  std::string topic;   // of help; empty: the options in short
   doctor::arguments doctor;
   std::vector<std::pair<std::string, std::vector<std::string>>> flags;
   std::vector<std::string> problems;

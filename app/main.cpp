@@ -146,14 +146,14 @@ void check_secrets(config& values, std::vector<std::string>& problems) {
   std::string why;
   if (!read_credentials(values, why)) problems.push_back(why);
   for (const auto& [one, standby] : distinct_scanners(values.routes))
-    if (one.scheme == "icaps" && !proxy::tls_client::make(values.scanner_tls, one.host, why))
+    if (one.secured() && !proxy::tls_client::make(values.scanner_tls, one.host, why))
       problems.push_back(one.to_string() + ": " + why);
 }
 
 void check_tls(const config& values, std::vector<std::string>& problems) {
   std::string why;
   const auto check = [&](const url& origin) {
-    if (origin.scheme == "https" && !proxy::tls_client::make(values.origin_tls, origin.host, why))
+    if (origin.secured() && !proxy::tls_client::make(values.origin_tls, origin.host, why))
       problems.push_back(origin.to_string() + ": " + why);
   };
   for (const auto& origin : values.origins) check(origin);
@@ -232,15 +232,7 @@ int dispatch(const command_line& line) {
   if (!line.problems.empty()) return refuse(line.problems);
   switch (line.what) {
     case command::help:
-      return print(help_text());
-    case command::help_limits:
-      return print(help_limits_text());
-    case command::help_tls:
-      return print(help_tls_text());
-    case command::help_policy:
-      return print(help_policy_text());
-    case command::help_scanner:
-      return print(help_scanner_text());
+      return print(line.topic.empty() ? help_text() : help_about(line.topic).value_or(""));
     case command::version:
       return print(version_text());
     case command::demo:

@@ -1,3 +1,4 @@
+#include "base/help.hpp"
 #include "base/options.hpp"
 #include "manual.hpp"
 
@@ -5,7 +6,12 @@ namespace icapgate::manual {
 namespace {
 
 constexpr std::string_view commands = "doctor demo health help";
-constexpr std::string_view topics = "scanner policy limits tls";
+
+std::string topics() {
+  std::string names;
+  for (const auto name : help_topics()) (names += names.empty() ? "" : " ") += name;
+  return names;
+}
 
 bool names_a_file(const option& row) {
   return row.kind == option_kind::path && row.argument.find("FILE") != row.argument.npos;
@@ -52,7 +58,7 @@ std::string bash_completion() {
          "_icapgate() {\n"
          "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}\n"
          "  case $before in\n" +
-         values + "    help) COMPREPLY=($(compgen -W '" + std::string(topics) +
+         values + "    help) COMPREPLY=($(compgen -W '" + topics() +
          "' -- \"$word\")); return ;;\n"
          "  esac\n"
          "  local words='" +
@@ -79,7 +85,7 @@ std::string zsh_completion() {
          std::string(commands) +
          ")' \\\n"
          "    '2:topic:(" +
-         std::string(topics) + ")'\n";
+         topics() + ")'\n";
 }
 
 }  // namespace icapgate::manual

@@ -118,6 +118,12 @@ std::string own_settings(std::span<const option> rows) {
   return out;
 }
 
+std::string topics() {
+  std::string names;
+  for (const auto name : help_topics()) (names += names.empty() ? "" : " | ") += bold(name);
+  return names;
+}
+
 }  // namespace
 
 std::string program_page() {
@@ -159,9 +165,7 @@ see
       item(bold("health") + " [" + bold("--ready") + ']',
            "Asks the gateway that has the same settings whether it lives, or takes requests. Exit "
            "status 0: it does.") +
-      item(bold("help ") + '[' + bold("scanner") + " | " + bold("policy") + " | " + bold("limits") +
-               " | " + bold("tls") + ']',
-           "The options, or the settings of one topic.") +
+      item(bold("help ") + '[' + topics() + ']', "The options, or the settings of one topic.") +
       section("OPTIONS") +
       "A flag beats its environment variable, and that the file.\nThe name of any "
       "variable with\n.B _FILE\nbehind it names a file to read the value from.\n";

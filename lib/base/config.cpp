@@ -392,6 +392,7 @@ class loader {
       check_listen_tls(l);
     }
     read_block_template();
+    check_dns();
   }
 
   void check_spool_dir() {
@@ -427,6 +428,14 @@ class loader {
       complain(place_of("policy.block_page.template"), in_quotes(v.block_template) + ' ' + why);
     else
       v.block_template_text = std::move(*text);
+  }
+
+  void check_dns() {
+    const auto& dns = out_.values.dns;
+    if (dns.ttl_min > dns.ttl_max)
+      complain(place_of("dns.ttl_min"), format_duration(dns.ttl_min) +
+                                            " is more than dns.ttl_max, " +
+                                            format_duration(dns.ttl_max));
   }
 
   // A list of hashes that nobody looks at would be a protection that isn't there.

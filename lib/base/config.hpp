@@ -87,6 +87,16 @@ struct icap_settings {
   bool operator==(const icap_settings&) const = default;
 };
 
+// How the names of origins and scanners are looked up.
+struct dns_settings {
+  std::vector<endpoint> servers;              // addresses; empty: those of the system
+  std::chrono::milliseconds ttl_min{1'000};   // an answer is used for at least so long,
+  std::chrono::milliseconds ttl_max{30'000};  // and at most
+  std::chrono::milliseconds timeout{1'000};   // of the first question; twice as long for each next
+
+  bool operator==(const dns_settings&) const = default;
+};
+
 struct config {
   std::vector<listener> listeners{listener{}};  // at least one; names and addresses differ
   std::optional<endpoint> admin;                // none: no admin listener
@@ -126,6 +136,8 @@ struct config {
   bool scanner_sees_credentials = false;  // Authorization and Cookie go to the scanner as they are
   bool breaker = true;           // a scanner that fails too often is left alone for a while
   bool transfer_ignore = false;  // a scanner's Transfer-Ignore skips the scan
+
+  dns_settings dns;
 
   std::size_t spool_memory = 1 << 20;  // bytes of one body kept in memory; the rest goes to a file
   std::string spool_dir = "/var/tmp";  // must exist and be writable

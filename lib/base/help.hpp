@@ -1,8 +1,10 @@
 // What --help shows, made from the table of options.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace icapgate {
 
@@ -11,10 +13,8 @@ std::string_view program_version();
 // The frequent options: at most 24 lines of 80 columns.
 std::string help_text();
 
-// The topics of `icapgate help`: what has no flag. Each fits a screen.
-std::string help_limits_text();   // limits and timeouts towards clients and origin
-std::string help_tls_text();      // towards clients and origins
-std::string help_policy_text();   // what is scanned, and what becomes of it; the spool
-std::string help_scanner_text();  // everything about scanners
+// The topics of `icapgate help`: keys of the file that have no flag. Each fits a screen.
+std::vector<std::string_view> help_topics();
+std::optional<std::string> help_about(std::string_view topic);
 
 }  // namespace icapgate

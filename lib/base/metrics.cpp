@@ -196,6 +196,19 @@ void add_origins(std::vector<MetricFamily>& families, const workers& all) {
       [](auto& o) -> auto& { return o.ejected; });
 }
 
+void add_dns(std::vector<MetricFamily>& families, const metrics_snapshot& now) {
+  const auto add = [&](const char* name, const char* help, counter dns_metrics::* which) {
+    const auto of_workers = total(now.workers, [which](auto& w) -> auto& { return w.dns.*which; });
+    families.push_back(counter_family(name, help)
+                           .row(of_workers + static_cast<double>((now.main_dns.*which).value()))
+                           .take());
+  };
+  add("dns_lookups_total", "Look-ups of names of origins and scanners.", &dns_metrics::lookups);
+  add("dns_failures_total", "Look-ups that failed.", &dns_metrics::failures);
+  add("dns_cache_hits_total", "Connections that needed no look-up of their name.",
+      &dns_metrics::cache_hits);
+}
+
 void add_spool(std::vector<MetricFamily>& families, const spool_metrics& spool) {
   const auto by_store = [&](const char* name, const char* help, std::uint64_t memory,
                             std::uint64_t disk) {
@@ -308,6 +321,7 @@ std::string exposition(const metrics_snapshot& now) {
   add_spool(families, now.spool);
   add_reloads(families, now.reloads);
   add_certificates(families, now.certificates);
+  add_dns(families, now);
   return prometheus::TextSerializer{}.Serialize(families);
 }
 

@@ -82,6 +82,11 @@ struct origin_metrics {
   counter ejected;  // 1: left alone for a while
 };
 
+// Of one event loop's look-ups of names.
+struct dns_metrics {
+  counter lookups, failures, cache_hits;
+};
+
 struct alignas(64) worker_metrics {
   static constexpr std::size_t reasons = static_cast<std::size_t>(errc::gateway_internal) + 1;
 
@@ -98,6 +103,7 @@ struct alignas(64) worker_metrics {
   std::array<counter, static_cast<std::size_t>(refusal::count_)> clients_refused;
   counter clients_accepted, clients_open, transactions_open;
   counter origin_connects, origin_failovers, icap_connects, icap_retries, icap_failovers;
+  dns_metrics dns;
   histogram request_seconds, scan_seconds;
   std::atomic<std::int64_t> heartbeat{0};  // steady clock, nanoseconds, at the last tick
 };
@@ -142,6 +148,7 @@ struct metrics_snapshot {
   const std::vector<scanner_metrics>& scanners;
   spool_metrics spool;
   reload_metrics reloads;
+  const dns_metrics& main_dns;   // of the loop that belongs to no worker
   std::uint64_t lost_lines = 0;  // of the access log
   std::vector<certificate_expiry> certificates = {};
 };

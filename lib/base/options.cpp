@@ -410,6 +410,22 @@ constexpr std::array table{
            .kind = option_kind::duration, .argument = "TIME", .initial = "0",
            .help = "serve on, not ready; 0: drain at once",
            .target = MEMBER(drain_delay), .max = hour},
+    option{.key = "dns.servers",
+           .kind = option_kind::server_list, .argument = "ADDRESS",
+           .help = "asked in place of the system's",
+           .target = MEMBER(dns.servers)},
+    option{.key = "dns.ttl_min",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "1s",
+           .help = "an answer's shorter TTL counts as this",
+           .target = MEMBER(dns.ttl_min), .min = 100, .max = day},
+    option{.key = "dns.ttl_max",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "30s",
+           .help = "a longer TTL counts as this",
+           .target = MEMBER(dns.ttl_max), .min = 100, .max = day},
+    option{.key = "dns.timeout",
+           .kind = option_kind::duration, .argument = "TIME", .initial = "1s",
+           .help = "first of three tries with a server",
+           .target = MEMBER(dns.timeout), .min = 10, .max = 60 * second},
     option{.key = "admin.drain_timeout",
            .kind = option_kind::duration, .argument = "TIME", .initial = "5m",
            .help = "transfers after SIGTERM; 0: no limit",
@@ -570,7 +586,8 @@ bool option::is_list() const {
          kind == option_kind::choice_list || kind == option_kind::method_list ||
          kind == option_kind::path_list || kind == option_kind::host_list ||
          kind == option_kind::status_list || kind == option_kind::media_type_list ||
-         kind == option_kind::network_list || kind == option_kind::file_list;
+         kind == option_kind::network_list || kind == option_kind::file_list ||
+         kind == option_kind::server_list;
 }
 
 bool option::sets_policy() const {

@@ -35,7 +35,8 @@ enum class option_kind : std::uint8_t {
   path,  // any text without control characters
   file_list,
   network_list,
-  label,  // a short text for logs and metrics
+  server_list,  // DNS: ADDRESS[:PORT]
+  label,        // a short text for logs and metrics
   method_list,
   path_prefix,
   path_list,  // patterns, as those below
@@ -65,12 +66,13 @@ using option_target = std::variant<
     std::monostate, listener_member<endpoint>, listener_member<std::vector<network>>,
     listener_member<std::vector<std::string>>, listener_member<std::string>, listener_member<bool>,
     member<std::optional<endpoint>>, member<std::vector<url>>, member<std::vector<std::uint16_t>>,
-    member<std::vector<std::string>>, member<bool>, member<unsigned>, member<std::size_t>,
-    member<std::chrono::milliseconds>, member<std::string>, scanner_member<std::vector<url>>,
-    limit_member<std::chrono::milliseconds>, limit_member<std::uint64_t>, policy_member<scan_mode>,
-    policy_member<remedy>, policy_member<delivery_mode>, policy_member<range_mode>,
-    policy_member<encoding_mode>, policy_member<page_source>, policy_member<bool>,
-    policy_member<unsigned>, policy_member<std::uint64_t>, policy_member<std::chrono::milliseconds>,
+    member<std::vector<std::string>>, member<std::vector<endpoint>>, member<bool>, member<unsigned>,
+    member<std::size_t>, member<std::chrono::milliseconds>, member<std::string>,
+    scanner_member<std::vector<url>>, limit_member<std::chrono::milliseconds>,
+    limit_member<std::uint64_t>, policy_member<scan_mode>, policy_member<remedy>,
+    policy_member<delivery_mode>, policy_member<range_mode>, policy_member<encoding_mode>,
+    policy_member<page_source>, policy_member<bool>, policy_member<unsigned>,
+    policy_member<std::uint64_t>, policy_member<std::chrono::milliseconds>,
     rule_member<std::string>, rule_member<std::vector<std::string>>,
     rule_member<std::vector<unsigned>>, rule_member<std::optional<std::uint64_t>>,
     route_member<std::string>, route_member<std::vector<std::string>>>;

@@ -20,7 +20,19 @@ bool is_lower(char c) {
 }
 
 // One parser per member type. Each returns what is wrong with the text, or nothing.
-std::string parse(const option&, std::string_view text, endpoint& out) {
+// Only an address: who would look up the name?
+std::string parse_dns_server(std::string_view text, endpoint& out) {
+  constexpr std::uint16_t dns_port = 53;
+  std::string why;
+  if (ip_address::parse(text))
+    out = {std::string(text), dns_port};
+  else if (!parse_endpoint(text, out, why) || !ip_address::parse(out.host) || out.port == 0)
+    return "is not an address with or without a port, such as 10.0.0.53 or [::1]:5353";
+  return {};
+}
+
+std::string parse(const option& row, std::string_view text, endpoint& out) {
+  if (row.kind == option_kind::server_list) return parse_dns_server(text, out);
   std::string why;
   parse_endpoint(text, out, why);
   return why;
@@ -43,8 +55,7 @@ std::string parse(const option&, std::string_view text, network& out) {
 }
 
 std::string check_origin(const url& u) {
-  if (u.scheme != "http" && u.scheme != "https" && u.scheme != "http+unix")
-    return "is not an http:// URL, nor https:// nor http+unix:";
+  if (!u.scheme.starts_with("http")) return "is not an http:// URL, nor https:// nor http+unix:";
   if (u.path.find('?') != std::string::npos) return "has a query; an origin is http://HOST[:PORT]";
   if (!u.path.empty() && u.path != "/") return "has a path; an origin is http://HOST[:PORT]";
   return {};
@@ -52,8 +63,7 @@ std::string check_origin(const url& u) {
 
 std::string check_scanner(const url& u) {
   if (!u.unix_socket.empty()) return {};
-  if (u.scheme != "icap" && u.scheme != "icaps")
-    return "is not an icap:// URL, nor icaps:// nor icap+unix:";
+  if (!u.scheme.starts_with("icap")) return "is not an icap:// URL, nor icaps:// nor icap+unix:";
   if (u.path.starts_with('?'))
     return "has a query and no path; a scanner is icap://HOST[:PORT]/SERVICE, such as "
            "icap://scanner:1344/avscan";

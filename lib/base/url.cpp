@@ -29,6 +29,8 @@ constexpr std::string_view unix_scheme = "icap+unix";
 // sockaddr_un holds 108 bytes, the NUL at its end included.
 constexpr std::size_t longest_socket_path = 107;
 constexpr std::string_view unix_endpoint = "unix:";
+// "icap+srv": as "icap", and DNS knows hosts and ports.
+constexpr std::string_view srv_suffix = "+srv";
 // "http+unix:/path/to/socket": an origin has no path behind it.
 constexpr std::string_view unix_origin_scheme = "http+unix";
 
@@ -134,11 +136,37 @@ bool check_parts(const boost::urls::url_view& u, std::string& why) {
   return false;
 }
 
+std::string_view without_srv(std::string_view scheme) {
+  if (scheme.ends_with(srv_suffix)) scheme.remove_suffix(srv_suffix.size());
+  return scheme;
+}
+
+// RFC 2782: "_service._proto.host". The labels in front are no part of the host's name; a name
+// without them is asked for as well, as Consul answers to it.
+bool parse_srv(std::string_view name, bool has_port, url& out, std::string& why) {
+  auto host = name;
+  while (host.starts_with('_') && host.find('.') != host.npos)
+    host.remove_prefix(host.find('.') + 1);
+  if (has_port)
+    why = "has a port, which DNS knows where the scheme ends in +srv";
+  else if (host.starts_with('_') || host.empty() || looks_like_ipv4(name) ||
+           name.find(':') != name.npos)
+    why = "has no name to ask DNS for, such as _icap._tcp.example.com";
+  else {
+    out.srv_name = lower(name);
+    out.host = lower(host);
+    out.port = 0;
+    return true;
+  }
+  return false;
+}
+
 bool parse_parts(const boost::urls::url_view& u, url& out, std::string& why) {
-  const auto* scheme = find_scheme(out.scheme = lower(u.scheme()));
+  const auto* scheme = find_scheme(without_srv(out.scheme = lower(u.scheme())));
   if (!scheme) {
     why = "has the unknown scheme \"" + out.scheme +
-          "\" (known: http, https, http+unix, icap, icaps, icap+unix)";
+          "\" (known: http, https, http+unix, icap, icaps, icap+unix; +srv behind the first two "
+          "of both)";
     return false;
   }
   if (!check_parts(u, why)) return false;
@@ -157,6 +185,7 @@ bool parse_parts(const boost::urls::url_view& u, url& out, std::string& why) {
   out.host = lower(host);
   out.port = *number;
   out.path = target;
+  if (out.scheme.ends_with(srv_suffix)) return parse_srv(host, port.has_value(), out, why);
   return true;
 }
 
@@ -221,8 +250,12 @@ std::string endpoint::to_string() const {
   return bracketed(host) + ':' + std::to_string(port);
 }
 
+bool url::secured() const {
+  return without_srv(scheme).ends_with('s');
+}
+
 std::string url::authority() const {
-  if (!unix_socket.empty()) return host;
+  if (!unix_socket.empty() || !srv_name.empty()) return host;
   const auto* known = find_scheme(scheme);
   if (known && known->port == port) return bracketed(host);
   return bracketed(host) + ':' + std::to_string(port);
@@ -231,10 +264,12 @@ std::string url::authority() const {
 std::string url::to_string() const {
   if (scheme == unix_origin_scheme) return scheme + ':' + unix_socket;
   if (!unix_socket.empty()) return scheme + ':' + unix_socket + ':' + path;
+  if (!srv_name.empty()) return scheme + "://" + srv_name + path;
   return scheme + "://" + authority() + path;
 }
 
 std::string url::request_uri() const {
+  if (!srv_name.empty()) return std::string(without_srv(scheme)) + "://" + host + path;
   return unix_socket.empty() ? to_string() : "icap://localhost" + path;
 }
 

@@ -21,13 +21,19 @@ struct endpoint {
 
 // scheme://host[:port][/path][?query], without user information or fragment; or a scanner behind a
 // unix socket: icap+unix:/path/to/socket:/service[?query]; or an origin: http+unix:/path/to/socket.
+// Or scheme+srv://_service._proto.host/..., where DNS knows the hosts and ports (RFC 2782).
 struct url {
-  std::string scheme;         // lower case
-  std::string host;           // lower case, without brackets; "localhost" behind a unix socket
-  std::uint16_t port = 0;     // the scheme's default where none was given (http 80, icap 1344)
+  std::string scheme;  // lower case
+  // Lower case, without brackets; "localhost" behind a unix socket; of scheme+srv:// what stands
+  // behind the labels that begin with '_', which is the name that a certificate has to hold.
+  std::string host;
+  std::uint16_t port = 0;     // the scheme's default where none was given (http 80, icap 1344);
+                              // 0 where DNS knows
   std::string path;           // byte for byte as written, with the query; may be empty
   std::string unix_socket{};  // its path, absolute, without ":/"; empty: TCP
+  std::string srv_name{};     // whose SRV records are asked for, whole; empty: none are
 
+  bool secured() const;  // by TLS
   // host:port as a Host field has it: IPv6 in brackets, default port left out.
   std::string authority() const;
   // As a user writes it.

@@ -69,7 +69,7 @@ void add_text(std::string& out, const std::string& key, const std::string& value
 // What it took to be let in.
 void add_access(std::string& out, const order& what) {
   const tls_settings usual;
-  if (what.scanner.scheme == "icaps") {
+  if (what.scanner.secured()) {
     add_text(out, "tls.ca", what.tls.ca, usual.ca);
     add_text(out, "tls.certificate", what.tls.certificate, usual.certificate);
     add_text(out, "tls.key", what.tls.key, usual.key);

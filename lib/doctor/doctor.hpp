@@ -25,6 +25,7 @@ struct order {
   const icap::profile* vendor = nullptr;
   bool vendor_named = false;
   tls_settings tls;  // for icaps://
+  dns_settings dns;
   std::string user = tls_settings::off, password_file = tls_settings::off;
   std::string authorization;  // an ICAP field with its CRLF, or empty; never shown
   std::chrono::milliseconds timeout{30'000};

@@ -44,6 +44,12 @@ std::string summary(const icap::service_options& o) {
   return text;
 }
 
+// What a person would ask with.
+std::string query_for(const url& scanner) {
+  if (scanner.srv_name.empty()) return "getent hosts " + printable(scanner.host);
+  return "dig SRV " + printable(scanner.srv_name);
+}
+
 }  // namespace
 
 examination::examination(asio::io_context& context, const order& what,
@@ -75,7 +81,7 @@ task<void> examination::perform(check one) {
 
 task<bool> examination::reach() {
   const bool local = !order_.scanner.unix_socket.empty();
-  const bool secured = order_.scanner.scheme == "icaps";
+  const bool secured = order_.scanner.secured();
   const auto before = report_.failures();
   if (!local) {
     const bool there = co_await reach_addresses();
@@ -92,25 +98,21 @@ task<bool> examination::reach() {
 }
 
 task<examination::endpoint_list> examination::resolve() {
-  const auto& host = order_.scanner.host;
-  endpoint_list found;
-  boost::system::error_code ec;
-  const auto literal = asio::ip::make_address(host, ec);
-  if (!ec) found.emplace_back(literal, order_.scanner.port);
-  if (!ec) co_return found;
+  const auto& scanner = order_.scanner;
   const auto began = clock::now();
-  asio::ip::tcp::resolver resolver(context_);
-  const auto service = std::to_string(order_.scanner.port);
-  auto [failure, entries] = co_await resolver.async_resolve(host, service, proxy::use_op);
+  auto found = co_await prober_.addresses();
+  boost::system::error_code no_address;
+  asio::ip::make_address(scanner.host, no_address);
+  if (!no_address && scanner.srv_name.empty()) co_return found;
+  const auto name = printable(scanner.srv_name.empty() ? scanner.host : scanner.srv_name);
   std::string text;
-  if (!failure)
-    for (const auto& entry : entries) {
-      found.push_back(entry.endpoint());
-      add(text, entry.endpoint().address().to_string());
-    }
-  const auto told = found.empty() ? failed("no address for " + printable(host),
-                                           "check the name: getent hosts " + printable(host))
-                                  : passed(text);
+  for (const auto& one : found) {
+    const auto host = one.address().to_string();
+    add(text, scanner.srv_name.empty() ? host : endpoint{host, one.port()}.to_string());
+  }
+  const auto told = found.empty()
+                        ? failed("no address for " + name, "check the name: " + query_for(scanner))
+                        : passed(text);
   report_.line("DNS", since(began), told);
   co_return found;
 }
@@ -230,7 +232,7 @@ task<void> examination::climb() {
 bool examine(const order& what, report& to) {
   asio::io_context context(1);
   std::shared_ptr<proxy::tls_client> tls;
-  if (what.scanner.scheme == "icaps") {
+  if (what.scanner.secured()) {
     std::string why;
     tls = proxy::tls_client::make(what.tls, what.scanner.host, why);
     if (!tls) to.line("TLS", {}, failed(why));

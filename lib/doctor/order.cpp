@@ -53,12 +53,13 @@ std::vector<std::string> read_order(const arguments& from, const config& setting
   add(read_vendor(from.vendor, settings.vendor, out));
   add(read_scanner(from.scanner, scanners_in(settings), out));
   out.tls = settings.scanner_tls;
+  out.dns = settings.dns;
   if (!from.ca.empty()) out.tls.ca = from.ca;
   out.user = settings.scanner_user;
   out.password_file = settings.scanner_password_file;
   out.authorization = settings.scanner_authorization;
   out.ladder = from.ladder;
-  if (!from.ca.empty() && out.scanner.scheme == "icap") add("--ca is for icaps://");
+  if (!from.ca.empty() && !out.scanner.secured()) add("--ca is for icaps://");
   const auto& timeout = from.timeout;
   if (!timeout.empty() && (!parse_duration(timeout, out.timeout) || out.timeout.count() == 0))
     add("--timeout: " + in_quotes(timeout) + " is no time like 500ms, 30s or 2m");

@@ -78,7 +78,9 @@ prober::prober(proxy::asio::io_context& context, const order& what,
       fields_(what.authorization + std::string(vendor_.fields)),
       settings_(settings_for(what.timeout)),
       all_(context, [] {}),
-      connector_(context, all_, scanner_, std::move(tls), settings_.icap_limits.connect, reasons) {
+      names_(context, all_, what.dns, counted_),
+      connector_(context, all_, names_, scanner_, std::move(tls), settings_.icap_limits.connect,
+                 reasons) {
   all_.start();
 }
 

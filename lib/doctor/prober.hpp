@@ -70,6 +70,8 @@ class prober {
          std::shared_ptr<proxy::tls_client> tls);
 
   task<result<std::unique_ptr<proxy::stream>>> connect() { return connector_.connect(); }
+  // Of the scanner, each once; none of a unix socket's.
+  task<std::vector<proxy::asio::ip::tcp::endpoint>> addresses() { return connector_.addresses(); }
   // Not connected yet.
   std::unique_ptr<proxy::stream> fresh_stream();
 
@@ -92,7 +94,10 @@ class prober {
     return {blocks_, budget_, settings_.spool_memory, settings_.spool_dir};
   }
 
-  void stop() { all_.stop(); }
+  void stop() {
+    names_.stop();
+    all_.stop();
+  }
   const url& scanner() const { return scanner_; }
   const icap::profile& vendor() const { return vendor_; }
   milliseconds connect_timeout() const { return settings_.icap_limits.connect; }
@@ -116,6 +121,8 @@ class prober {
   proxy::deadlines all_;
   proxy::block_pool blocks_;
   proxy::spool_budget budget_{settings_.spool_total_memory, settings_.spool_total_disk};
+  dns_metrics counted_;
+  proxy::resolver names_;
   proxy::connector connector_;
   unsigned silences_ = 0;
 };

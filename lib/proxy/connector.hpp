@@ -1,9 +1,10 @@
-// From a name and a port, or a unix socket's path, to a connected stream.
+// From a name and a port, a service's name or a unix socket's path, to a connected stream.
 #pragma once
 
 #include "base/config.hpp"
 #include "base/error.hpp"
 #include "base/url.hpp"
+#include "proxy/resolver.hpp"
 #include "proxy/stream.hpp"
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -38,44 +39,47 @@ std::shared_ptr<tls_client> tls_for(const url& address, const tls_settings& sett
 // Makes connections to one peer. Worker thread only.
 class connector {
  public:
-  // `timeout` bounds the look-up of the name, and each address, TLS included; 0: never given up by
-  // us.
-  connector(asio::io_context& context, deadlines& all, std::string host, std::uint16_t port,
-            milliseconds timeout, const connect_reasons& reasons);
-  // To a URL's host and port, or to its unix socket. `tls`: none for a plain connection.
-  connector(asio::io_context& context, deadlines& all, const url& address,
+  // To a URL's host and port, to the hosts that DNS names for its service, or to its unix socket.
+  // `tls`: none for a plain connection. `timeout` bounds each look-up of a name, and each address,
+  // TLS included; 0: never given up by us. Loop, deadlines and resolver outlive it.
+  connector(asio::io_context& context, deadlines& all, resolver& names, const url& address,
             std::shared_ptr<tls_client> tls, milliseconds timeout, const connect_reasons& reasons);
-  ~connector();
-  connector(connector&&) noexcept;
 
-  // Tries every address of the name in the resolver's order.
+  // Tries every address until one takes the connection. Each new one begins with another address,
+  // so that a name with several spreads them.
   task<result<std::unique_ptr<stream>>> connect() { return connect(timeout_); }
   // With another timeout for this once.
   task<result<std::unique_ptr<stream>>> connect(milliseconds timeout);
 
- private:
-  using endpoints = std::vector<stream::socket_type::endpoint_type>;
-  class waiter;
-  struct lookup;
+  // All of these addresses; none of a unix socket.
+  task<std::vector<asio::ip::tcp::endpoint>> addresses();
 
-  task<errc> resolve(endpoints& found, milliseconds timeout);
-  bool find_without_lookup(endpoints& found) const;
-  void start_lookup();
-  task<errc> connect_to(stream& fresh, const stream::socket_type::endpoint_type& address,
-                        milliseconds timeout);
+ private:
+  using endpoint_type = stream::socket_type::endpoint_type;
+  // A host's name or address.
+  struct place {
+    std::string host;
+    std::uint16_t port = 0;
+  };
+
+  task<errc> find_places(milliseconds timeout, std::vector<place>& found);
+  task<errc> resolve(const place& at, std::size_t turn, milliseconds timeout,
+                     std::vector<asio::ip::tcp::endpoint>& found);
+  errc reason_of(dns_status status) const;
+  task<errc> connect_by_name(std::unique_ptr<stream>& fresh, milliseconds timeout);
+  task<errc> connect_new(std::unique_ptr<stream>& fresh, const endpoint_type& address,
+                         milliseconds timeout);
+  task<errc> connect_to(stream& fresh, const endpoint_type& address, milliseconds timeout);
   errc reason_of(const boost::system::error_code& ec) const;
 
   asio::io_context& context_;
   deadlines& all_;
-  std::string host_;
-  std::uint16_t port_ = 0;
-  std::string unix_socket_;  // in place of host and port
+  resolver& names_;
+  const url address_;
   std::shared_ptr<tls_client> tls_;
-  bool must_be_tls_ = false;  // what the URL promises is kept, or there is no connection
   milliseconds timeout_;
   connect_reasons reasons_;
-  asio::ip::tcp::resolver resolver_;
-  std::shared_ptr<lookup> lookup_;  // the one that runs, if any
+  std::size_t turn_ = 0;
 };
 
 }  // namespace icapgate::proxy

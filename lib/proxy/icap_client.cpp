@@ -70,16 +70,16 @@ class icap_client::turn {
   const scan_report& report_;
 };
 
-icap_client::service::service(asio::io_context& context, deadlines& all,
+icap_client::service::service(asio::io_context& context, deadlines& all, resolver& names,
                               std::shared_ptr<scanner_state> its_state, const config& settings)
     : state(std::move(its_state)),
-      connect(context, all, state->address(), state->tls(), settings.icap_limits.connect,
+      connect(context, all, names, state->address(), state->tls(), settings.icap_limits.connect,
               scanner_connect_reasons),
       pool(idle_connections(*state, settings), settings.icap_limits.idle) {}
 
-icap_client::icap_client(asio::io_context& context, deadlines& all, block_pool& blocks,
-                         std::shared_ptr<const generation> made, worker_metrics& metrics,
-                         spool_budget& budget, const icap_client* before)
+icap_client::icap_client(asio::io_context& context, deadlines& all, resolver& names,
+                         block_pool& blocks, std::shared_ptr<const generation> made,
+                         worker_metrics& metrics, spool_budget& budget, const icap_client* before)
     : context_(context),
       all_(all),
       blocks_(blocks),
@@ -91,7 +91,7 @@ icap_client::icap_client(asio::io_context& context, deadlines& all, block_pool& 
   for (const auto& state : made_of_->scanners) {
     auto same = before ? before->find(*state) : nullptr;
     services_.push_back(same ? std::move(same)
-                             : std::make_shared<service>(context, all, state, settings_));
+                             : std::make_shared<service>(context, all, names, state, settings_));
   }
   for (const auto& r : settings_.routes) {
     auto among = find_services(r.scanners);

@@ -47,7 +47,7 @@ struct scan_report {
 class icap_client : public std::enable_shared_from_this<icap_client> {
  public:
   // Connections to scanners that are the same as `before`, where there is one, stay.
-  icap_client(asio::io_context& context, deadlines& all, block_pool& blocks,
+  icap_client(asio::io_context& context, deadlines& all, resolver& names, block_pool& blocks,
               std::shared_ptr<const generation> made, worker_metrics& metrics, spool_budget& budget,
               const icap_client* before = nullptr);
 
@@ -73,8 +73,8 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     bool reused = false;
   };
   struct service : std::enable_shared_from_this<service> {
-    service(asio::io_context& context, deadlines& all, std::shared_ptr<scanner_state> its_state,
-            const config& settings);
+    service(asio::io_context& context, deadlines& all, resolver& names,
+            std::shared_ptr<scanner_state> its_state, const config& settings);
     std::shared_ptr<scanner_state> state;
     connector connect;
     idle_pool<connection> pool;

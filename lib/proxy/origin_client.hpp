@@ -29,7 +29,7 @@ struct origin_connection {
 // Worker thread only.
 class origin_client {
  public:
-  origin_client(asio::io_context& context, deadlines& all, block_pool& blocks,
+  origin_client(asio::io_context& context, deadlines& all, resolver& names, block_pool& blocks,
                 const config& settings, const url& address, worker_metrics& metrics);
 
   // A pooled connection where there is one and `fresh` is false, else a new one; `timeout` bounds

@@ -47,15 +47,16 @@ std::chrono::seconds to_seconds(milliseconds time) {
 }  // namespace
 
 scanner_watch::scanner_watch(asio::io_context& context, std::shared_ptr<const generation> made,
-                             spool_budget& budget)
+                             spool_budget& budget, dns_metrics& names)
     : context_(context),
       made_of_(std::move(made)),
       settings_(made_of_->settings),
       all_(context, [] {}),
+      names_(context, all_, settings_.dns, names),
       budget_(budget) {
   for (const auto& state : made_of_->scanners) {
-    connector connect(context, all_, state->address(), state->tls(), settings_.icap_limits.connect,
-                      scanner_connect_reasons);
+    connector connect(context, all_, names_, state->address(), state->tls(),
+                      settings_.icap_limits.connect, scanner_connect_reasons);
     auto one =
         std::make_unique<patient>(patient{state, std::move(connect), asio::steady_timer(context)});
     if (const auto probed = state->probed_at())
@@ -74,6 +75,7 @@ void scanner_watch::stop() {
   stopping_ = true;
   all_.expire_all();
   for (auto& one : patients_) one->pause.cancel();
+  names_.stop();
   all_.stop();
 }
 

@@ -23,7 +23,7 @@ namespace icapgate::proxy {
 class scanner_watch : public std::enable_shared_from_this<scanner_watch> {
  public:
   scanner_watch(asio::io_context& context, std::shared_ptr<const generation> made,
-                spool_budget& budget);
+                spool_budget& budget, dns_metrics& names);
 
   // Options are asked for at once; canaries of scanners that were probed before go on in their
   // turn.
@@ -60,6 +60,7 @@ class scanner_watch : public std::enable_shared_from_this<scanner_watch> {
   const std::shared_ptr<const generation> made_of_;
   const config& settings_;
   deadlines all_;
+  resolver names_;
   spool_budget& budget_;
   block_pool blocks_;
   std::vector<std::unique_ptr<patient>> patients_;

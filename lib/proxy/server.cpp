@@ -99,6 +99,7 @@ class server::impl {
   admission clients_;
   listeners listeners_;
   service_report report_;
+  dns_metrics main_dns_;
   std::shared_ptr<scanner_watch> watch_;
   std::vector<std::unique_ptr<worker_metrics>> metrics_;
   std::vector<std::unique_ptr<worker>> workers_;
@@ -251,7 +252,7 @@ void server::impl::adopt(std::shared_ptr<const generation> next, listeners::plan
   auto shares = listeners_.adopt(prepared);
   for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->adopt(now_, std::move(shares[i]));
   if (watch_) watch_->stop();
-  watch_ = std::make_shared<scanner_watch>(context_, now_, budget_);
+  watch_ = std::make_shared<scanner_watch>(context_, now_, budget_, main_dns_);
 }
 
 // --- the end
@@ -292,8 +293,8 @@ void server::impl::drain() {
 std::string server::impl::metrics() const {
   std::vector<scanner_metrics> scanners;
   for (const auto& one : now_->scanners) scanners.push_back(one->look(clock::now()));
-  return exposition(
-      {metrics_, scanners, look_at(budget_), reloads_, log_.lost(), listeners_.expiries()});
+  return exposition({metrics_, scanners, look_at(budget_), reloads_, main_dns_, log_.lost(),
+                     listeners_.expiries()});
 }
 
 std::string server::impl::status() const {

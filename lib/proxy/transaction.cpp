@@ -162,7 +162,8 @@ task<errc> transaction::ask_origin(bool& another) {
   co_return reason;
 }
 
-task<result<std::unique_ptr<origin_connection>>> transaction::connect_to_origin(bool fresh) {
+// Looking up a name and connecting may take a while.
+task<result<std::unique_ptr<origin_connection>>> transaction::acquire(bool fresh) {
   const client_watch::guard watched(watch_);
   co_return co_await origin_use_->server().client.acquire(fresh, route_->limits.connect);
 }
@@ -172,7 +173,7 @@ task<result<std::unique_ptr<origin_connection>>> transaction::connect_to_origin(
 // asked, since this one got nothing of the request, or may get it again and did not answer.
 task<errc> transaction::fetch_once(bool fresh, bool& stale, bool& another) {
   stale = false;
-  auto acquired = co_await connect_to_origin(fresh);
+  auto acquired = co_await acquire(fresh);
   another = !acquired;
   if (!acquired) co_return acquired.error();
   origin_ = std::move(*acquired);

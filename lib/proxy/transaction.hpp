@@ -54,7 +54,7 @@ class transaction {
   errc prepare();
   task<errc> fetch();
   task<errc> ask_origin(bool& another);
-  task<result<std::unique_ptr<origin_connection>>> connect_to_origin(bool fresh);
+  task<result<std::unique_ptr<origin_connection>>> acquire(bool fresh);
   task<errc> fetch_once(bool fresh, bool& stale, bool& another);
   course choose(errc& doubt);
   task<void> scan();

@@ -69,6 +69,7 @@ worker_core::worker_core(access_log& its_log, worker_metrics& its_metrics, spool
       budget(its_budget),
       clients(all_clients),
       all_deadlines(context, std::move(on_tick)),
+      names(context, all_deadlines, dns_settings(), metrics.dns),
       next_id_(random_number()),
       spawn_(std::move(spawn)) {}
 
@@ -118,10 +119,11 @@ worker_resources::worker_resources(worker_core& its_core, std::shared_ptr<const 
       budget(core.budget),
       context(core.context),
       blocks(core.blocks),
-      origins(context, core.all_deadlines, blocks, made_of, metrics,
+      origins(context, core.all_deadlines, core.names, blocks, made_of, metrics,
               before ? &before->origins : nullptr),
-      scanners(std::make_shared<icap_client>(context, core.all_deadlines, blocks, made_of, metrics,
-                                             budget, before ? before->scanners.get() : nullptr)) {
+      scanners(std::make_shared<icap_client>(context, core.all_deadlines, core.names, blocks,
+                                             made_of, metrics, budget,
+                                             before ? before->scanners.get() : nullptr)) {
   for (const auto& rule : settings.rules) rule_hits_.push_back(&metrics.rule_hits[rule.reason]);
 }
 
@@ -152,6 +154,7 @@ void worker::adopt(std::shared_ptr<const generation> next, std::vector<opened> l
 }
 
 void worker::change_to(std::shared_ptr<const generation> next, std::vector<opened>& listeners) {
+  core_.names.use(next->settings.dns);
   const auto before = std::move(core_.current);
   core_.current = std::make_shared<worker_resources>(core_, std::move(next), before.get());
   if (before) before->retire(*core_.current);
@@ -297,6 +300,7 @@ void worker::stop_when_idle() {
   if (!core_.draining || !sessions_.empty() || core_.background != 0) return;
   core_.all_deadlines.stop();
   core_.metrics.heartbeat.store(0, std::memory_order_relaxed);  // at rest, not dead
+  core_.names.stop();
   if (!core_.current) return;
   core_.current->origins.clear();
   core_.current->scanners->clear();

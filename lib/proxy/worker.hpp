@@ -16,6 +16,7 @@
 #include "proxy/icap_client.hpp"
 #include "proxy/listening.hpp"
 #include "proxy/origins.hpp"
+#include "proxy/resolver.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
@@ -54,6 +55,7 @@ struct worker_core {
   admission& clients;    // likewise
   asio::io_context context{1};
   deadlines all_deadlines;
+  resolver names;
   block_pool blocks;
   bool draining = false;       // connections are closed after the response in progress
   std::size_t background = 0;  // pieces of work under way that no session waits for

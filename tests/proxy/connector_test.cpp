@@ -1,6 +1,7 @@
 #include "proxy/connector.hpp"
 
 #include "catch.hpp"
+#include "dns_peer.hpp"
 #include "proxy/tls.hpp"
 #include "tls_kit.hpp"
 #include "wire.hpp"
@@ -9,55 +10,10 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
-
-#include <dlfcn.h>
-#include <netdb.h>
-
 namespace asio = boost::asio;
 using namespace icapgate;
 using namespace std::chrono_literals;
 using proxy::task;
-
-namespace {
-
-// The system's resolver, which for the name "stuck.test" answers only when it is let go.
-struct {
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool held = false;
-  int lookups = 0;
-} resolver;
-
-void hold_resolver() {
-  const std::lock_guard lock(resolver.mutex);
-  resolver.held = true;
-  resolver.lookups = 0;
-}
-
-void let_resolver_go() {
-  const std::lock_guard lock(resolver.mutex);
-  resolver.held = false;
-  resolver.changed.notify_all();
-}
-
-}  // namespace
-
-extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints,
-                           addrinfo** found) noexcept(noexcept(::getaddrinfo(nullptr, nullptr,
-                                                                             nullptr, nullptr))) {
-  if (name && std::string_view(name) == "stuck.test") {
-    std::unique_lock lock(resolver.mutex);
-    ++resolver.lookups;
-    resolver.changed.wait(lock, [] { return !resolver.held; });
-    name = "127.0.0.1";
-  }
-  using function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
-  static const auto real = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "getaddrinfo"));
-  return real(name, service, hints, found);
-}
 
 namespace {
 
@@ -66,18 +22,28 @@ constexpr proxy::connect_reasons reasons{errc::icap_resolve_failed, errc::icap_c
 
 class loop {
  public:
-  loop() : all(context, [] {}) {}
+  loop() : all(context, [] {}), names(context, all, asking(server), counted) {}
 
   errc connect(const url& to, proxy::milliseconds timeout,
                std::shared_ptr<proxy::tls_client> tls = nullptr) {
-    proxy::connector one(context, all, to, std::move(tls), timeout, reasons);
+    proxy::connector one(context, all, names, to, std::move(tls), timeout, reasons);
     return test::run(context, all, attempt(one));
   }
+  errc connect(proxy::connector& with) { return test::run(context, all, attempt(with)); }
+
+  test::dns_peer server;
 
   asio::io_context context{1};
   proxy::deadlines all;
+  dns_metrics counted;
+  proxy::resolver names;
 
  private:
+  static dns_settings asking(const test::dns_peer& server) {
+    dns_settings out;
+    out.servers.push_back({"127.0.0.1", server.port()});
+    return out;
+  }
   static task<errc> attempt(proxy::connector& with) {
     const auto made = co_await with.connect();
     co_return made ? errc::complete : made.error();
@@ -94,11 +60,23 @@ url address(const std::string& text) {
 
 class tcp_listener {
  public:
-  tcp_listener() : acceptor_(context_, {asio::ip::address_v4::loopback(), 0}) {}
+  explicit tcp_listener(const std::string& at = "127.0.0.1", std::uint16_t port = 0)
+      : acceptor_(context_, {asio::ip::make_address(at), port}) {}
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   std::string authority(const std::string& host = "127.0.0.1") const {
     return host + ':' + std::to_string(acceptor_.local_endpoint().port());
   }
   int accept() { return acceptor_.accept().release(); }
+  // Takes all that have come.
+  int waiting() {
+    acceptor_.non_blocking(true);
+    int count = 0;
+    for (boost::system::error_code ec;; ++count) {
+      asio::ip::tcp::socket one(context_);
+      acceptor_.accept(one, ec);
+      if (ec) return count;
+    }
+  }
 
  private:
   asio::io_context context_;
@@ -149,41 +127,82 @@ TEST_CASE(
   late.join();
 }
 
-TEST_CASE("connector: a name is looked up no longer than the timeout, though the system goes on") {
+TEST_CASE("connector: a name is looked up no longer than the timeout, though the look-up goes on") {
   tcp_listener peer;
   loop l;
-  hold_resolver();
-  proxy::connector one(l.context, l.all, address("icap://" + peer.authority("stuck.test") + "/x"),
-                       nullptr, 1ms, reasons);
-  const auto three_times = [&]() -> task<std::vector<errc>> {
-    std::vector<errc> out;
-    for (int i = 0; i < 3; ++i) {
-      const auto made = co_await one.connect();
-      out.push_back(made ? errc::complete : made.error());
-    }
-    let_resolver_go();
-    co_return out;
-  };
-  // All of them wait for one look-up: a thread of the system's resolver is stuck already.
-  const auto ends = test::run(l.context, l.all, three_times());
-  CHECK(ends == std::vector(3, errc::icap_connect_timeout));
-  CHECK(resolver.lookups == 1);
-  const auto again = [&]() -> task<bool> {
-    const auto made = co_await one.connect();
-    co_return made.has_value();
-  };
-  CHECK(test::run(l.context, l.all, again()));
+  l.server.play([](const test::dns_question&) { return std::nullopt; });
+  proxy::connector one(l.context, l.all, l.names,
+                       address("icap://" + peer.authority("stuck.test") + "/x"), nullptr, 1ms,
+                       reasons);
+  for (int i = 0; i < 3; ++i) CHECK(l.connect(one) == errc::icap_connect_timeout);
+  CHECK(l.counted.lookups.value() == 1);
 }
 
 TEST_CASE("connector: a name that does not exist, a port that refuses") {
   loop l;
-  CHECK(l.connect(address("icap://nobody.invalid/x"), 60s) == errc::icap_resolve_failed);
+  CHECK(l.connect(address("icap://nobody.test/x"), 60s) == errc::icap_resolve_failed);
   std::string gone;
   {
     tcp_listener peer;
     gone = peer.authority();
   }
   CHECK(l.connect(address("icap://" + gone + "/x"), 10s) == errc::icap_connect_refused);
+}
+
+TEST_CASE("connector: each new connection begins with another address, and tries all of them") {
+  loop l;
+  tcp_listener one("127.0.0.2"), two("127.0.0.3", one.port());
+  l.server.set("scan.test", {test::dns_address("127.0.0.2", 60), test::dns_address("127.0.0.3", 60),
+                             test::dns_address("127.0.0.4", 60)});
+  proxy::connector to(l.context, l.all, l.names,
+                      address("icap://" + one.authority("scan.test") + "/x"), nullptr, 10s,
+                      reasons);
+  for (int i = 0; i < 6; ++i) CHECK(l.connect(to) == errc::complete);
+  // Where nobody listens on the third, the first one has its share as well.
+  CHECK(one.waiting() == 4);
+  CHECK(two.waiting() == 2);
+  CHECK(l.counted.lookups.value() == 1);
+}
+
+TEST_CASE("connector: hosts and ports of a service come from DNS") {
+  tcp_listener peer;
+  loop l;
+  l.server.set("_icap._tcp.scan.test", {test::dns_service(0, 0, 1, "nobody.test", 60),
+                                        test::dns_service(1, 0, peer.port(), "scan1.test", 60)});
+  l.server.set("scan1.test", {test::dns_address("127.0.0.1", 60)});
+  const auto to = address("icap+srv://_icap._tcp.scan.test/x");
+  CHECK(l.connect(to, 10s) == errc::complete);
+  proxy::connector all(l.context, l.all, l.names, to, nullptr, 10s, reasons);
+  const auto found = test::run(l.context, l.all, all.addresses());
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].port() == peer.port());
+  CHECK(l.connect(address("icap+srv://_icap._tcp.nobody.test/x"), 10s) ==
+        errc::icap_resolve_failed);
+  // What is promised is kept.
+  CHECK(l.connect(address("icaps+srv://_icap._tcp.scan.test/x"), 10s) == errc::icap_tls_failed);
+}
+
+TEST_CASE("connector: a service's certificate is for the URL's host, not for one that DNS names") {
+  const test::tls_world world;
+  const test::tls_server server(world.scanner);
+  tcp_listener peer;
+  loop l;
+  l.server.set("host.test", {test::dns_address("127.0.0.1", 60)});
+  l.server.set("scanner.test", {test::dns_address("127.0.0.1", 60)});
+  const auto attempt = [&](const std::string& service, std::string_view target) {
+    l.server.set(service, {test::dns_service(0, 0, peer.port(), target, 60)});
+    std::thread other([&] {
+      const int socket = peer.accept();
+      server.play(socket, [](SSL*) {}).join();
+      ::close(socket);
+    });
+    const auto to = address("icaps+srv://" + service + "/x");
+    const auto end = l.connect(to, 10s, proxy::tls_for(to, world.settings));
+    other.join();
+    return end;
+  };
+  CHECK(attempt("_icap._tcp.scanner.test", "host.test") == errc::complete);
+  CHECK(attempt("_icap._tcp.host.test", "scanner.test") == errc::icap_tls_certificate);
 }
 
 TEST_CASE("connector: TLS is part of connecting, with its own reasons and the same timeout") {

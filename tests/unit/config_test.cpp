@@ -126,6 +126,8 @@ std::string other_value(const option& row) {
     case option_kind::path:
     case option_kind::file_list:
       return "/other";
+    case option_kind::server_list:
+      return "10.0.0.53:5353";
     case option_kind::network_list:
       return "10.0.0.0/8";
     default:
@@ -480,6 +482,13 @@ TEST_CASE("all problems of all places are told at once") {
     INFO(part);
     CHECK(contains(text, part));
   }
+}
+
+TEST_CASE("the bounds of a TTL in the wrong order are refused") {
+  const auto loaded = load_more({{"ICAPGATE_DNS__TTL_MIN", "1m"}});
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(loaded.problems[0] == "ICAPGATE_DNS__TTL_MIN: 1m is more than dns.ttl_max, 30s");
+  CHECK(load_more({{"ICAPGATE_DNS__TTL_MIN", "30s"}}).problems.empty());
 }
 
 TEST_CASE("an unknown variable of ours is a mistake, a foreign one is not") {

@@ -113,6 +113,28 @@ TEST_CASE("an origin is http:// or https://HOST[:PORT], or a socket, and nothing
   CHECK(contains(refusal("route[].origin", "app:3000"), "no scheme"));
 }
 
+TEST_CASE("a DNS server is an address, with a port or without") {
+  config c;
+  const std::vector<std::string> all{"10.0.0.53", "10.0.0.54:5353", "::1", "[2001:db8::1]:54"};
+  CHECK(store_text("dns.servers", all, c).empty());
+  CHECK(show(row("dns.servers"), c) ==
+        std::vector<std::string>{"10.0.0.53:53", "10.0.0.54:5353", "[::1]:53", "[2001:db8::1]:54"});
+  for (auto text : {"", "dns.example", "dns.example:53", "10.0.0.53:0", "10.0.0.53:x", "[::1]",
+                    "unix:/run/dns", "10.0.0.300", "[::1]:53,10.0.0.1"})
+    CHECK(contains(refusal("dns.servers", text), "is not an address"));
+}
+
+TEST_CASE("origins and scanners may be services that DNS knows") {
+  config c;
+  CHECK(store_text("route[].origin", {"https+srv://_http._tcp.app"}, c).empty());
+  CHECK(c.origins[0].to_string() == "https+srv://_http._tcp.app");
+  CHECK(store_text("scanner.*.servers", {"icap+srv://_icap._tcp.av/x,icaps+srv://b/y"}, c).empty());
+  REQUIRE(c.scanners.servers.size() == 2);
+  CHECK(c.scanners.servers[0].srv_name == "_icap._tcp.av");
+  CHECK(contains(refusal("route[].origin", "icap+srv://app"), "not an http:// URL"));
+  CHECK(contains(refusal("scanner.*.servers", "http+srv://app/x"), "not an icap:// URL"));
+}
+
 TEST_CASE("a scanner is an icap:// URL with a path, or the embedded one") {
   config c;
   CHECK(store_text("scanner.*.servers", {"icap://av/Scan?x=1", "embedded:"}, c).empty());
@@ -231,11 +253,16 @@ TEST_CASE("a time that may be 0 says what 0 means") {
 }
 
 TEST_CASE("the topics of help fit a screen and name every option without a flag") {
-  check_lines(help_limits_text(), 24);
-  check_lines(help_scanner_text(), 40);
-  check_lines(help_policy_text(), 48);
-  check_lines(help_tls_text(), 24);
-  const auto text = help_limits_text() + help_scanner_text() + help_policy_text() + help_tls_text();
+  std::string text;
+  for (const auto name : help_topics()) {
+    INFO(name);
+    const auto about = help_about(name);
+    REQUIRE(about);
+    check_lines(*about, name == "policy" ? 48 : name == "scanner" ? 40 : 24);
+    CHECK(contains(help_text(), name));
+    text += *about;
+  }
+  CHECK_FALSE(help_about("limit"));
   CHECK(contains(text, "scanner.NAME.timeout.total = 10m"));
   for (const auto& r : options())
     if (r.flag.empty()) CHECK(contains(text, r.help));

@@ -114,6 +114,34 @@ TEST_CASE("unix sockets that no system call takes are refused with a reason") {
   refusal("http+unix:/run/s:/x");
 }
 
+TEST_CASE("of a service the name in DNS is kept, and the host without the labels in front") {
+  const auto u = parsed("ICAPS+SRV://_ICAP._tcp.Scan.example/AvScan?x");
+  CHECK(u.scheme == "icaps+srv");
+  CHECK(u.srv_name == "_icap._tcp.scan.example");
+  CHECK(u.host == "scan.example");
+  CHECK(u.port == 0);
+  CHECK(u.path == "/AvScan?x");
+  CHECK(u.secured());
+  CHECK(u.authority() == "scan.example");
+  CHECK(u.to_string() == "icaps+srv://_icap._tcp.scan.example/AvScan?x");
+  CHECK(u.request_uri() == "icaps://scan.example/AvScan?x");
+  CHECK(parsed("http+srv://app.service.consul").host == "app.service.consul");
+  CHECK(parsed("http+srv://app.service.consul").srv_name == "app.service.consul");
+  CHECK(contains(refusal("icap+srv://_icap._tcp.a:1344/x"), "port"));
+  for (auto text : {"icap+srv://10.0.0.1/x", "icap+srv://[::1]/x", "icap+srv://_icap._tcp/x"})
+    CHECK(contains(refusal(text), "_icap._tcp"));
+  CHECK(contains(refusal("ftp+srv://a/x"), "ftp+srv"));
+  CHECK(contains(refusal("+srv://a/x"), "URL"));
+}
+
+TEST_CASE("a URL says whether its connections are secured") {
+  for (auto text : {"https://a", "icaps://a/x", "https+srv://a", "icaps+srv://a/x"})
+    CHECK(parsed(text).secured());
+  for (auto text : {"http://a", "icap://a/x", "http+srv://a", "icap+srv://a/x", "http+unix:/a/b",
+                    "icap+unix:/a/b:/x"})
+    CHECK_FALSE(parsed(text).secured());
+}
+
 TEST_CASE("the path of a URL is kept byte for byte") {
   for (auto path : {"/a/../b", "/%2e%2E/", "//x", "/a%20b", "/a;b=c,d", "/~u/?", "/?a=/b?c"}) {
     CHECK(parsed("icap://h" + std::string(path)).path == path);

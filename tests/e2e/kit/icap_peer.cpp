@@ -193,8 +193,9 @@ void icap_peer::serve(connection& wire, int number) {
 
 void icap_peer::serve_all(connection& wire, int number, bool& scanned) {
   // RFC 3507 4.2 wants a host in the URI; a unix socket has none.
-  const auto authority =
-      service_.socket.empty() ? "127.0.0.1:" + std::to_string(port()) : "localhost";
+  auto authority = service_.authority;
+  if (authority.empty())
+    authority = service_.socket.empty() ? "127.0.0.1:" + std::to_string(port()) : "localhost";
   for (int order = 0; wire.open();) {
     http_head head;
     try {

@@ -39,6 +39,7 @@ struct icap_service {
   bool offered_204 = true;                 // whether every request has to allow it
   std::string authorization = {};          // what Proxy-Authorization has to be, or it is a 407
   std::string socket = {};                 // path of a unix socket; empty: a TCP port
+  std::string authority = {};              // that its URIs have; empty: its own address
 };
 
 // What a script has in its hands while it plays one scan.
