@@ -115,6 +115,21 @@ stops() {
 }
 step "it stops when told to, with status 0" stops
 
+# More than the system keeps for a client, slower than the unit's own patience.
+finishes() {
+  inside sh -c "mkdir -p /run/systemd/system/$unit.d &&
+    printf '[Service]\nTimeoutStopSec=2s\n' >/run/systemd/system/$unit.d/stop.conf && systemctl daemon-reload"
+  inside systemctl start $unit && inside bash -c '
+    curl -s --limit-rate 8M -o /run/huge.bin http://127.0.0.1:8080/huge.bin &
+    until [ -s /run/huge.bin ]; do sleep 0.1; done
+    systemctl stop icapgate.service
+    wait %1 && cmp /run/huge.bin /var/www/html/huge.bin'
+  local worked=$?
+  inside sh -c "rm -r /run/systemd/system/$unit.d && systemctl daemon-reload"
+  [ $worked -eq 0 ] && is "$(property Result)" success
+}
+step "a transfer that runs is finished before it stops" finishes
+
 activated() {
   inside systemctl start icapgate.socket && is "$(property ActiveState)" inactive && serves && blocks &&
     is "$(property ActiveState)" active
