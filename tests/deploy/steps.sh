@@ -71,7 +71,7 @@ step "a reload makes new settings count, in the same process" reload_changes
 bad_reload() {
   local before
   before=$(main_pid)
-  echo 'nonsense = [' >>"$machine$conf"
+  echo 'nonsense = 1' >>"$machine$conf"
   inside systemctl reload $unit || true
   until_true inside sh -c "journalctl -u $unit -o cat | grep -q nonsense" && serves && blocks 451 &&
     is "$(main_pid)" "$before" && is "$(property ActiveState)" active
@@ -102,7 +102,7 @@ stalled() {
 }
 step "standing still, it is ended by the watchdog and started again" stalled
 refused() {
-  echo 'nonsense = [' >>"$machine$conf"
+  echo 'nonsense = 1' >>"$machine$conf"
   inside systemctl restart $unit && { echo "it started"; return 1; }
   is "$(property ExecMainStatus)" 78 && sleep 3 && is "$(property ActiveState)" failed
 }
@@ -121,9 +121,10 @@ finishes() {
     printf '[Service]\nTimeoutStopSec=2s\n' >/run/systemd/system/$unit.d/stop.conf && systemctl daemon-reload"
   inside systemctl start $unit && inside bash -c '
     curl -s --limit-rate 8M -o /run/huge.bin http://127.0.0.1:8080/huge.bin &
+    client=$!
     until [ -s /run/huge.bin ]; do sleep 0.1; done
     systemctl stop icapgate.service
-    wait %1 && cmp /run/huge.bin /var/www/html/huge.bin'
+    wait $client && cmp /run/huge.bin /var/www/html/huge.bin'
   local worked=$?
   inside sh -c "rm -r /run/systemd/system/$unit.d && systemctl daemon-reload"
   [ $worked -eq 0 ] && is "$(property Result)" success
