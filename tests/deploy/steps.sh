@@ -20,9 +20,21 @@ serves() {
   is "$(status_of /clean.txt)" 200 && is "$(inside curl -s --max-time 10 http://127.0.0.1:8080/clean.txt)" clean
 }
 blocks() { is "$(status_of /eicar.com)" "${1-403}"; }
-# set_setting KEY VALUE: the one line of the settings that begins with the key.
-set_setting() { sed -i "s|^$1 = [^#]*|$1 = $2 |" "$machine$conf"; }
+# set_setting KEY VALUE: the first line of the settings that begins with the key.
+set_setting() { sed -i "0,/^$1 = /s|^$1 = [^#]*|$1 = $2 |" "$machine$conf"; }
 restarted_since() { [ "$(main_pid)" != "$1" ] && [ "$(main_pid)" != 0 ] && serves; }
+
+# with_drop_in LINES COMMAND...: it is restarted with more lines in its unit's [Service].
+with_drop_in() {
+  local lines=$1 worked=0
+  shift
+  inside sh -c "mkdir -p /run/systemd/system/$unit.d"
+  inside sh -c "printf '[Service]\n%b\n' '$lines' >/run/systemd/system/$unit.d/test.conf"
+  inside systemctl daemon-reload
+  if ! { inside systemctl restart $unit && "$@"; }; then worked=1; fi
+  inside sh -c "rm -r /run/systemd/system/$unit.d && systemctl daemon-reload"
+  return $worked
+}
 
 install_it() { inside apt-get -qy install /root/icapgate.deb; }
 step "the package is installed" install_it
@@ -90,17 +102,14 @@ killed() {
 step "killed, it is started again" killed
 stalled() {
   local before
-  inside sh -c "mkdir -p /run/systemd/system/$unit.d &&
-    printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\n' >/run/systemd/system/$unit.d/watchdog.conf &&
-    systemctl daemon-reload && systemctl restart $unit"
   before=$(main_pid)
   sleep 5  # it feeds the watchdog: nothing happens
   is "$(main_pid)" "$before" || return 1
   signal_main STOP || return 1
-  until_true restarted_since "$before" || return 1
-  inside sh -c "rm -r /run/systemd/system/$unit.d && systemctl daemon-reload"
+  until_true restarted_since "$before"
 }
-step "standing still, it is ended by the watchdog and started again" stalled
+step "standing still, it is ended by the watchdog and started again" \
+  with_drop_in 'WatchdogSec=2s\nTimeoutAbortSec=2s' stalled
 refused() {
   echo 'nonsense = 1' >>"$machine$conf"
   inside systemctl restart $unit && { echo "it started"; return 1; }
@@ -115,21 +124,40 @@ stops() {
 }
 step "it stops when told to, with status 0" stops
 
+# What docs/install.md says that a drop-in makes possible.
+fetched() { is "$(inside curl -sk --max-time 10 "$1/clean.txt")" clean; }
+key_of_root() {
+  inside openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=shop -days 2 \
+    -keyout /etc/icapgate/shop.key -out /etc/icapgate/shop.pem
+  inside chmod 600 /etc/icapgate/shop.key
+  set_setting tls '{ certificate = ["/etc/icapgate/shop.pem"], key = ["/run/credentials/icapgate.service/shop.key"] }'
+  with_drop_in 'LoadCredential=shop.key:/etc/icapgate/shop.key' fetched https://127.0.0.1:8080
+}
+step "drop-in: a private key that only root may read" key_of_root
+cp "$machine/root/good.toml" "$machine$conf"
+rm -f "$machine"/etc/icapgate/shop.*
+logs_to_file() { fetched http://127.0.0.1:8080 && until_true inside grep -q clean.txt /var/log/icapgate/access.log; }
+step "drop-in: an access log in a file" with_drop_in \
+  'LogsDirectory=icapgate\nEnvironment=ICAPGATE_ACCESS_LOG=/var/log/icapgate/access.log' logs_to_file
+rm -rf "$machine/var/log/private/icapgate" "$machine/var/log/icapgate"
+mkdir -m 1777 "$machine/srv/spool"
+step "drop-in: a spool elsewhere" with_drop_in \
+  'ReadWritePaths=/srv/spool\nEnvironment=ICAPGATE_POLICY__SPOOL__DIR=/srv/spool' large_is_whole
+step "drop-in: a port below 1024" with_drop_in \
+  'AmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\nPrivateUsers=no
+Environment=ICAPGATE_LISTEN=0.0.0.0:81' fetched http://127.0.0.1:81
+
 # More than the system keeps for a client, slower than the unit's own patience.
 finishes() {
-  inside sh -c "mkdir -p /run/systemd/system/$unit.d &&
-    printf '[Service]\nTimeoutStopSec=2s\n' >/run/systemd/system/$unit.d/stop.conf && systemctl daemon-reload"
-  inside systemctl start $unit && inside bash -c '
+  inside bash -c '
     curl -s --limit-rate 8M -o /run/huge.bin http://127.0.0.1:8080/huge.bin &
     client=$!
     until [ -s /run/huge.bin ]; do sleep 0.1; done
     systemctl stop icapgate.service
-    wait $client && cmp /run/huge.bin /var/www/html/huge.bin'
-  local worked=$?
-  inside sh -c "rm -r /run/systemd/system/$unit.d && systemctl daemon-reload"
-  [ $worked -eq 0 ] && is "$(property Result)" success
+    wait $client && cmp /run/huge.bin /var/www/html/huge.bin' &&
+    is "$(property Result)" success
 }
-step "a transfer that runs is finished before it stops" finishes
+step "a transfer that runs is finished before it stops" with_drop_in 'TimeoutStopSec=2s' finishes
 
 activated() {
   inside systemctl start icapgate.socket && is "$(property ActiveState)" inactive && serves && blocks &&
