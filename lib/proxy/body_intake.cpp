@@ -122,11 +122,11 @@ patience_limits pace_of_origin(const config& settings, const route_limits& of) {
 }
 
 task<errc> take_whole(body_intake& body, const config& settings, spool_budget& budget) {
-  auto until = clock::time_point::max();  // where it waits for room
+  room_wait room(settings, budget);
   for (int step = 1; !body.ended(); ++step) {
     switch (body.fill()) {
       case body_intake::status::data:
-        until = clock::time_point::max();
+        room.found();
         if (step % turn_length == 0) co_await asio::post(asio::use_awaitable);
         break;
       case body_intake::status::end:
@@ -139,24 +139,26 @@ task<errc> take_whole(body_intake& body, const config& settings, spool_budget& b
         if (body.judge_pace() != errc::complete) co_return errc::origin_too_slow;
         break;
       case body_intake::status::full:
-        if (until == clock::time_point::max()) {
-          until = clock::now() + settings.spool_wait;
-          budget.count_wait();
-        }
-        if (clock::now() >= until) {
-          budget.count_refusal();
-          co_return errc::spool_full;
-        }
-        co_await wait_for_room();
+        const bool more_time = co_await room.again();
+        if (!more_time) co_return errc::spool_full;
     }
   }
   co_return errc::complete;
 }
 
-// Other workers give room back without telling this one.
-task<void> wait_for_room() {
+task<bool> room_wait::again() {
+  const auto now = clock::now();
+  if (!until_) {
+    until_ = now + longest_;
+    budget_.count_wait();
+  }
+  if (now >= *until_) {
+    budget_.count_refusal();
+    co_return false;
+  }
   asio::steady_timer next(co_await asio::this_coro::executor, deadlines::tick);
   co_await next.async_wait(use_op);
+  co_return true;
 }
 
 errc origin_body_failure(http_reader::body_status status) {

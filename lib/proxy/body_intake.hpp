@@ -101,8 +101,23 @@ class body_intake {
 // complete, or what the intake failed for, origin_body_timeout, spool_full.
 task<errc> take_whole(body_intake& body, const config& settings, spool_budget& budget);
 
-// Until it is worth while to ask for room in the spool again.
-task<void> wait_for_room();
+// Waits for room in the spool, for as long as the settings say in all. It is looked for again from
+// time to time: others give room back without telling.
+class room_wait {
+ public:
+  room_wait(const config& settings, spool_budget& budget)
+      : longest_(settings.spool_wait), budget_(budget) {}
+
+  // Until it is worth while to look again. False: the time is over. Both ends are counted.
+  task<bool> again();
+  // There was room: what is waited for next has its own time.
+  void found() { until_.reset(); }
+
+ private:
+  const milliseconds longest_;
+  spool_budget& budget_;
+  std::optional<clock::time_point> until_;
+};
 
 // The reason that belongs to a failed read of an origin's body; `status` is neither data,
 // would_block nor end.

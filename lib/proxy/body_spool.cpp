@@ -330,4 +330,16 @@ void body_spool::reader::release() {
   window_begin_ = window_end_ = 0;
 }
 
+std::optional<std::string> text_of(const body_spool& body, std::uint64_t most) {
+  most = std::min(most, body.size());
+  body_spool::reader from(body);
+  std::string text;
+  while (text.size() < most) {
+    const_buffers views;
+    if (!from.view(text.size(), most - text.size(), views) || views.empty()) return std::nullopt;
+    for (const auto& v : views) text.append(static_cast<const char*>(v.data()), v.size());
+  }
+  return text;
+}
+
 }  // namespace icapgate::proxy

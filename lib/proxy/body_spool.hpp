@@ -7,6 +7,7 @@
 #include "proxy/spool_budget.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -136,5 +137,8 @@ class body_spool::reader {
   std::uint64_t clears_ = 0;
   std::error_code error_;
 };
+
+// The first `most` bytes, or all where there are fewer; nothing where they can't be read.
+std::optional<std::string> text_of(const body_spool& body, std::uint64_t most);
 
 }  // namespace icapgate::proxy

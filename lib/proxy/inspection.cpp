@@ -17,24 +17,12 @@ intake_limits limits_for(const config& settings, const policy& rules, const rout
   return limits;
 }
 
-std::string beginning_of(const body_spool& body, std::uint64_t length) {
-  body_spool::reader from(body);
-  std::string bytes;
-  const_buffers views;
-  while (bytes.size() < length && from.view(bytes.size(), length - bytes.size(), views)) {
-    if (views.empty()) break;
-    for (const auto& v : views) bytes.append(static_cast<const char*>(v.data()), v.size());
-    views = {};
-  }
-  return bytes;
-}
-
 // More than two documents of the same kind have in common; where it is an accident after all, it
 // costs no more than the scanner's page.
 bool begin_alike(const body_spool& a, const body_spool& b) {
   constexpr std::uint64_t enough = 64;
-  const auto mine = beginning_of(a, enough);
-  return mine.size() == enough && mine == beginning_of(b, enough);
+  const auto mine = text_of(a, enough);
+  return mine && mine->size() == enough && mine == text_of(b, enough);
 }
 
 }  // namespace
@@ -113,15 +101,13 @@ task<void> inspection::ask() {
 // Makes sure of room for a body whose length is known, before any of it is fetched.
 task<errc> inspection::reserve() {
   if (!length_ || *length_ <= resources_.settings.spool_memory) co_return errc::complete;
-  auto& budget = resources_.budget;
-  const auto give_up = clock::now() + resources_.settings.spool_wait;
-  for (bool first = true; !body_.reserve(*length_); first = false) {
-    if (clock::now() >= give_up || body_.never_holds(*length_)) {
-      budget.count_refusal();
-      co_return errc::spool_full;
-    }
-    if (first) budget.count_wait();
-    co_await wait_for_room();
+  room_wait room(resources_.settings, resources_.budget);
+  while (!body_.reserve(*length_)) {
+    const bool hopeless = body_.never_holds(*length_);
+    if (hopeless) resources_.budget.count_refusal();
+    if (hopeless) co_return errc::spool_full;
+    const bool more_time = co_await room.again();
+    if (!more_time) co_return errc::spool_full;
   }
   co_return errc::complete;
 }

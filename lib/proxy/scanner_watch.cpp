@@ -25,14 +25,8 @@ constexpr std::string_view canary_request =
 bool holds(const body_spool& body, std::string_view text) {
   constexpr std::uint64_t largest_page = 1 << 20;
   if (body.size() > largest_page) return true;
-  body_spool::reader pages(body);
-  std::string all;
-  while (all.size() < body.size()) {
-    const_buffers views;
-    if (!pages.view(all.size(), body.size() - all.size(), views)) return true;
-    for (const auto& v : views) all.append(static_cast<const char*>(v.data()), v.size());
-  }
-  return all.find(text) != all.npos;
+  const auto all = text_of(body, largest_page);
+  return !all || all->find(text) != all->npos;
 }
 
 std::string canary_response(std::size_t length) {

@@ -49,7 +49,8 @@ task<errc> transaction::run() {
     case course::relay:
       co_return co_await relay();
     case course::monitor:
-      co_return co_await relay_and_copy();
+      begin_inspection();
+      co_return co_await relay();  // at full speed, and a copy into the spool while there is room
     case course::doubt:
       co_return co_await settle(doubt);
     case course::scan:
@@ -57,6 +58,11 @@ task<errc> transaction::run() {
   }
 
   co_await scan();
+  co_return co_await deliver();
+}
+
+// What the client gets after the scan.
+task<errc> transaction::deliver() {
   const auto& report = inspection_->report();
   if (report.ignored) {
     leave_unscanned(unscanned::transfer_ignore);
@@ -95,6 +101,8 @@ errc transaction::prepare() {
   changes_.own_client_certificate = path_.own_client_certificate;
   changes_.client_certificate = path_.client_certificate;
   changes_.upgrade = http::wants_upgrade(request_);
+  if (changes_.upgrade)
+    policy_ = http::choose_upgrade_policy(route_->rules, route_->base, request_);
   if (changes_.upgrade && !may_upgrade()) return errc::policy_upgrade_refused;
   policy_ = http::choose_policy(route_->rules, route_->base, request_);
   if (policy_.settings->mode != scan_mode::enforce || is_avoided()) return errc::complete;
@@ -103,8 +111,7 @@ errc transaction::prepare() {
 }
 
 // A body in front of the other protocol would have to end before the tunnel begins.
-bool transaction::may_upgrade() {
-  policy_ = http::choose_upgrade_policy(route_->rules, route_->base, request_);
+bool transaction::may_upgrade() const {
   return policy_.settings->upgrade && http::names_websocket(request_) &&
          request_.framing == http::body_framing::none;
 }
@@ -314,7 +321,8 @@ void transaction::leave_unscanned(unscanned why) {
   resources_.metrics.unscanned_by[static_cast<std::size_t>(why)].add();
 }
 
-void transaction::account(errc reason) {
+// But for what the scan tells.
+access_record transaction::record_of(errc reason) const {
   access_record record;
   record.ts = began_at_;
   record.request_id = request_id_;
@@ -332,22 +340,28 @@ void transaction::account(errc reason) {
   record.reason = describe(reason).token;
   record.origin_ms = origin_time_;
   record.total_ms = clock::now() - began_;
-  const bool monitors = policy_.settings->mode == scan_mode::monitor;
-  // What enforce would refuse by its head alone is told as well.
-  record.monitored = monitors && (inspection_ || verdict_ == access_verdict::unscannable);
-  if (!inspection_) return resources_.core.account(record, reason);
-  auto& intake = inspection_->intake();
-  if (monitors) {
-    const bool worth_it = intake.received() || intake.error() != errc::complete;
-    if (!worth_it) return resources_.core.account(record, reason);
-    intake.detach();
-    return start_monitored_scan(resources_, std::move(inspection_), record, reason);
-  }
-  describe_scan(record, *inspection_);
+  return record;
+}
+
+void transaction::account(errc reason) {
+  auto record = record_of(reason);
+  if (policy_.settings->mode == scan_mode::monitor) return account_monitored(record, reason);
+  if (inspection_) describe_scan(record, *inspection_);
   // A response that was delivered in spite of the scanner still tells what was wrong with it.
   if (unscanned_ == unscanned::on_error && reason == errc::complete)
     record.reason = describe(inspection_->report().outcome.error()).token;
   resources_.core.account(record, reason);
+}
+
+// Where there is a body to scan, the line waits for what comes of it.
+void transaction::account_monitored(access_record& record, errc reason) {
+  // What enforce would refuse by its head alone is told as well.
+  record.monitored = inspection_ || verdict_ == access_verdict::unscannable;
+  const bool worth_it = inspection_ && (inspection_->intake().received() ||
+                                        inspection_->intake().error() != errc::complete);
+  if (!worth_it) return resources_.core.account(record, reason);
+  inspection_->intake().detach();
+  start_monitored_scan(resources_, std::move(inspection_), record, reason);
 }
 
 }  // namespace icapgate::proxy

@@ -58,9 +58,10 @@ class transaction {
   task<errc> fetch_once(bool fresh, bool& stale, bool& another);
   course choose(errc& doubt);
   task<void> scan();
+  task<errc> deliver();
 
   // --- and what they need
-  bool may_upgrade();
+  bool may_upgrade() const;
   errc prepare_range();
   void prepare_encoding();
   bool is_avoided() const;
@@ -70,12 +71,13 @@ class transaction {
   task<void> trickle(asio::steady_timer& pause, const bool& judged);
   void count_rule();
   void leave_unscanned(unscanned why);
+  access_record record_of(errc reason) const;
+  void account_monitored(access_record& record, errc reason);
 
   // --- the endings (transaction_endings.cpp)
   task<errc> relay();
   task<errc> relay_judged();
   task<errc> relay_ranges(const http::range_plan& plan);
-  task<errc> relay_and_copy();
   task<errc> send_adapted();
   task<errc> send_blocked();
   task<errc> settle(errc doubt);
@@ -95,6 +97,7 @@ class transaction {
   http::outgoing_body relayed_framing() const;
   bool may_keep_alive() const;
   bool serves_ranges() const;
+  task<errc> finish();
   void give_origin_back();
 
   worker_resources& resources_;

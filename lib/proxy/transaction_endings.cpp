@@ -17,18 +17,18 @@ const_buffers first_bytes(const mutable_buffers& room, std::size_t length) {
 
 }  // namespace
 
-// The origin's response as it is: what is spooled first, then what is left.
+// The origin's response as it is: what is spooled first, then what is left. In monitor mode nothing
+// is: what is left is copied on its way.
 task<errc> transaction::relay() {
   if (to_client_.status() == 0) begin_relay();
   auto reason = errc::complete;
-  if (inspection_) {
+  if (inspection_ && inspection_->body().size() > 0) {
     auto& body = inspection_->body();
     reason = co_await to_client_.send(body, trickled_, body.size() - trickled_);
     if (!inspection_->intake().received()) body.clear();  // others may need the room
   }
   if (reason == errc::complete) reason = co_await send_rest();
-  if (reason == errc::complete) reason = co_await to_client_.finish();
-  if (reason == errc::complete) give_origin_back();
+  if (reason == errc::complete) reason = co_await finish();
   co_return reason;
 }
 
@@ -62,17 +62,12 @@ task<errc> transaction::relay_ranges(const http::range_plan& plan) {
     if (reason != errc::complete) co_return reason;
   }
   reason = co_await to_client_.send(plan.after);
-  if (reason == errc::complete) reason = co_await to_client_.finish();
-  if (reason == errc::complete) give_origin_back();
+  if (reason == errc::complete) reason = co_await finish();
   co_return reason;
 }
 
-// Monitor mode: at full speed to the client, and a copy into the spool as long as there is room.
-task<errc> transaction::relay_and_copy() {
-  begin_inspection();
-  begin_relay();
-  auto reason = co_await send_rest();
-  if (reason == errc::complete) reason = co_await to_client_.finish();
+task<errc> transaction::finish() {
+  const auto reason = co_await to_client_.finish();
   if (reason == errc::complete) give_origin_back();
   co_return reason;
 }
@@ -147,11 +142,12 @@ task<errc> transaction::send_blocked() {
                          : http::block_cause::harmful;
   const auto status = policy_.settings->block_status;
   errc sent;
-  if (its_own)
+  if (its_own) {
     sent = co_await send_scanner_response(http::response_author::page);
-  else
+  } else {
     sent = co_await send_page(http::block_page(request_id_, status, cause));
-  give_origin_back();
+    give_origin_back();
+  }
   co_return sent == errc::complete ? errc::blocked : sent;
 }
 
