@@ -32,6 +32,12 @@ constexpr std::string_view split_off(std::string_view& rest, std::string_view se
 }
 
 // One line of a head.
+// One allocation for what a usual head takes, in place of one for each time that it doubles.
+inline void reserve_head(std::string& wire) {
+  constexpr std::size_t usual_head = 1024;
+  wire.reserve(wire.size() + usual_head);
+}
+
 inline void append_field(std::string& lines, std::string_view name, std::string_view value) {
   lines.append(name).append(": ").append(value).append("\r\n");
 }

@@ -205,11 +205,13 @@ std::string to_element(const hop& of) {
   return text;
 }
 
+constexpr std::size_t usual_lines = 256;
+
 template <class Text>
-std::string joined(const hop_list& hops, Text text) {
-  std::string out;
-  for (const auto& one : hops) out.append(out.empty() ? "" : ", ").append(text(one));
-  return out;
+void append_hops(std::string& lines, std::string_view name, const hop_list& hops, Text text) {
+  lines.append(name).append(": ");
+  for (const auto& one : hops) lines.append(&one == hops.data() ? "" : ", ").append(text(one));
+  lines.append("\r\n");
 }
 
 bool is_request_id(std::string_view text) {
@@ -292,10 +294,11 @@ forwarding describe_arrival(const request_head& request, const arrival& from,
   }
   out.secure = claim.proto == "https";
   hops.push_back(last);
-  append_field(out.lines, "X-Forwarded-For", joined(hops, plain));
+  out.lines.reserve(usual_lines);
+  append_hops(out.lines, "X-Forwarded-For", hops, plain);
   append_field(out.lines, "X-Forwarded-Proto", claim.proto);
   if (!claim.host.empty()) append_field(out.lines, "X-Forwarded-Host", claim.host);
-  append_field(out.lines, "Forwarded", joined(hops, to_element));
+  append_hops(out.lines, "Forwarded", hops, to_element);
   append_field(out.lines, "X-Request-Id", out.request_id);
   if (from.trusted) append_others(out.lines, request);
   append_trace(out.lines, request);

@@ -276,11 +276,14 @@ std::optional<std::string_view> sole_of(const std::vector<field>& fields, Matche
   return found;
 }
 
+constexpr std::size_t usual_fields = 16;
+
 // Keeps the capacity of the list: a connection parses one head after the other.
 template <class Head>
 void clear(Head& head) {
   auto fields = std::move(head.fields);
   fields.clear();
+  fields.reserve(usual_fields);
   head = {};
   head.fields = std::move(fields);
 }

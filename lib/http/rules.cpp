@@ -367,6 +367,7 @@ bool has_passed(const request_head& head, std::string_view pseudonym) {
 
 void append_origin_request(std::string& wire, const request_head& head,
                            const request_changes& changes) {
+  reserve_head(wire);
   const hop_by_hop dropped(head);
   wire.append(head.method).append(" ").append(head.origin_form).append(" HTTP/1.1\r\n");
   append_field(wire, "Host", head.host);
@@ -388,6 +389,7 @@ void append_origin_request(std::string& wire, const request_head& head,
 
 void append_scanner_request(std::string& wire, const request_head& head, bool credentials,
                             const request_changes& changes) {
+  reserve_head(wire);
   const hop_by_hop dropped(head);
   wire.append(head.method).append(changes.path && changes.path->secure ? " https://" : " http://");
   wire.append(head.host);
@@ -405,6 +407,7 @@ void append_scanner_request(std::string& wire, const request_head& head, bool cr
 }
 
 void append_scanner_response(std::string& wire, const response_head& head, bool decoded) {
+  reserve_head(wire);
   const hop_by_hop dropped(head);
   append_status_line(wire, head.status, head.reason);
   for (const auto& f : head.fields) {
@@ -428,6 +431,7 @@ void append_interim_response(std::string& wire, const response_head& head, bool 
 
 void append_client_response(std::string& wire, const response_head& head,
                             const client_response& to) {
+  reserve_head(wire);
   const hop_by_hop dropped(head);
   const stale_fields stale(to);
   const unsigned status = status_of(head, to);

@@ -87,6 +87,7 @@ bool offers_206(const exchange_request& request) {
 }
 
 void append_request(std::string& wire, const exchange_request& request) {
+  reserve_head(wire);
   wire.append(request.method).append(" ").append(request.uri).append(" ICAP/1.0\r\n");
   append_field(wire, "Host", request.host);
   wire.append(request.fields);
@@ -169,7 +170,9 @@ result<response_head> parse_response_head(std::string_view text) {
   const bool separated = line.empty() || line.front() == ' ';
   if (status.size() != 3 || !is_digits(status) || !separated) return errc::icap_answer_invalid;
 
+  constexpr std::size_t usual_fields = 8;
   response_head head;
+  head.fields.reserve(usual_fields);
   std::from_chars(status.data(), status.data() + status.size(), head.status);
   head.reason = trim(line);
   if (!parse_fields(text, head.fields)) return errc::icap_answer_invalid;

@@ -272,7 +272,9 @@ std::string_view without_start_line(std::string_view head) {
 }
 
 evidence read_signs(const answer& a, const profile& p) {
+  constexpr std::size_t usual_fields = 8;
   std::vector<field> of_scanner, of_message;
+  of_scanner.reserve(usual_fields);
   bool readable = append_fields(without_start_line(a.head), of_scanner);
   readable &= append_fields(a.trailers, of_scanner);
   readable &= append_fields(without_start_line(a.http_head), of_message);

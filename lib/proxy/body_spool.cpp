@@ -189,6 +189,7 @@ bool body_spool::offer_memory(mutable_buffers& room, std::uint64_t wanted) {
   if (needed > memory_share_) memory_share_ += budget_.take_blocks(needed - memory_share_);
   end = std::min<std::uint64_t>(end, memory_share_ * block::size);
   if (end <= memory_size_) return false;
+  if (memory_.empty()) memory_.reserve(blocks_for(end));
   while (memory_.size() < blocks_for(end)) memory_.push_back(blocks_.acquire());
   push_row(memory_, memory_size_, end - memory_size_, room);
   return true;
