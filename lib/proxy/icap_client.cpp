@@ -45,6 +45,11 @@ bool is_detection(const result<icap::judgement>& outcome) {
   return outcome && outcome->kind == icap::verdict::blocked;
 }
 
+// It may be a page without a mark.
+bool is_replaced(const result<icap::judgement>& outcome) {
+  return outcome && outcome->kind == icap::verdict::adapted;
+}
+
 bool was_closed(errc reason) {
   return reason == errc::icap_answer_eof || reason == errc::icap_answer_reset ||
          reason == errc::icap_write_failed;
@@ -262,25 +267,27 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
   const auto request = request_for(at, current, fields);
   scan one(*over->socket, blocks_, current.body, current.adapted, settings_);
   auto reason = co_await one.run(request);
-  report.postponed = one.postponed();
-  if (report.postponed) co_return false;
   const bool stale = over->reused && was_closed(reason) && !one.exchange().answered();
   report.answer = one.take_answer();
   report.icap_status = report.answer.status;
   at.state->saw_istag(report.answer.istag);
   // What is still to be done needs the connection no more, and may take its time.
-  if (reason == errc::complete && one.reusable()) at.pool.put(std::move(over));
-  if (reason == errc::complete && report.answer.original_from)
+  report.postponed = one.postponed();
+  const bool done = reason == errc::complete && !report.postponed;
+  if (done && one.reusable()) at.pool.put(std::move(over));
+  if (done && report.answer.original_from)
     reason = co_await complete_partial(current, *report.answer.original_from);
   report.outcome = icap::judge(report.answer, at.state->vendor(), current.job.status);
-  if (reason == errc::complete) co_return false;
-  // A detection stands, whatever became of the rest of the answer: neither another scanner nor the
-  // fallback may deliver what this one found.
-  if (is_detection(report.outcome)) {
-    report.answer.http_head.clear();
+  if (done && reason == errc::complete) co_return false;
+  // A detection stands, whatever became of the rest of the answer, or of the body: neither another
+  // scanner nor the fallback may deliver what this one found.
+  const bool whole = one.answered_before() && !report.answer.original_from;
+  if (is_detection(report.outcome) || (whole && is_replaced(report.outcome))) {
+    if (!whole) report.answer.http_head.clear();
+    report.postponed = false;
     co_return false;
   }
-  report.outcome = reason;
+  if (!report.postponed) report.outcome = reason;
   co_return stale;
 }
 

@@ -14,6 +14,9 @@ constexpr milliseconds slow_grace{2'000};
 // Decoding can take much in and give little out: others have their turn.
 constexpr int fill_steps = 256;
 
+// An answer that has begun when the body fails may take this long to its end.
+constexpr milliseconds last_words{1'000};
+
 }  // namespace
 
 scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& adapted,
@@ -28,6 +31,12 @@ scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& a
 task<errc> scan::run(const icap::exchange_request& request) {
   machine_.begin(request, head_);
   before_ = head_;
+  const auto reason = co_await converse();
+  if (reason != errc::complete || postponed_) co_await hear_out();
+  co_return reason;
+}
+
+task<errc> scan::converse() {
   // What is there of the body goes out with the head, in one write.
   bool waiting = false;
   const auto filled = fill(waiting);
@@ -41,7 +50,22 @@ task<errc> scan::run(const icap::exchange_request& request) {
     if (waited != errc::complete || postponed_) co_return waited;
     bool complete = false;
     const auto received = receive(complete);
-    if (complete || received != errc::complete) co_return received;
+    answer_lost_ = received != errc::complete;
+    if (complete || answer_lost_) co_return received;
+  }
+}
+
+// A body is given up, and may be delivered all the same: a detection can be there already, unread,
+// or be on its way.
+task<void> scan::hear_out() {
+  if (answer_lost_) co_return;
+  if (!scanner_.expired()) scanner_.expires_after(last_words);
+  for (;;) {
+    bool complete = false;
+    const auto received = receive(complete);
+    answered_before_ = complete && received == errc::complete;
+    if (complete || received != errc::complete || !heard_) co_return;
+    if (co_await scanner_.wait_readable() != io_status::ok) co_return;
   }
 }
 
@@ -210,7 +234,7 @@ errc scan::consume(std::string_view input, bool& complete) {
       case icap::exchange::event::need_input:
         return errc::complete;
       case icap::exchange::event::go_on:
-        heard_ = false;  // the answer is still to come
+        heard_ = !input.empty();  // else the answer is still to come
         break;
       case icap::exchange::event::head:
         break;

@@ -19,9 +19,13 @@ class scan {
   scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& adapted,
        const config& settings);
 
-  // Runs to the end of the answer. complete, or a reason icap_*, origin_body_*, spool_failed.
-  // Clean-up after a failure is to drop the connection.
+  // Runs to the end of the answer. complete, or a reason icap_*, origin_body_*, spool_failed,
+  // policy_*: what the scanner had answered by then was read. Clean-up after a failure is to drop
+  // the connection.
   task<errc> run(const icap::exchange_request& request);
+
+  // run() failed, or gave up, when the scanner had given its answer, which is whole.
+  bool answered_before() const { return answered_before_; }
 
   // run() gave up before the end, since the body comes too slowly to hold a connection for it, or
   // there was no room for more of it. It is to be received whole before the next attempt.
@@ -37,6 +41,8 @@ class scan {
   enum class blocked { nothing, on_scanner, on_origin };
 
   bool is_flushed() const { return before_.empty() && frame_left_ == 0 && after_.empty(); }
+  task<errc> converse();
+  task<void> hear_out();
   errc push(blocked& on);
   errc flush(blocked& on);
   bool take_frame();
@@ -68,6 +74,8 @@ class scan {
   clock::duration origin_time_{};  // spent waiting for it
   bool broken_ = false;            // the scanner closed its receiving side; its answer may be there
   bool heard_ = false;             // bytes of the answer have arrived
+  bool answer_lost_ = false;       // nothing can be made of what follows, or nothing does
+  bool answered_before_ = false;
   clock::time_point started_ = clock::now();
 };
 

@@ -7,6 +7,7 @@
 #include "catch.hpp"
 
 #include <array>
+#include <csignal>
 #include <sstream>
 
 using namespace e2e;
@@ -578,6 +579,63 @@ TEST_CASE("encoding: a detection in the good half of a damaged body blocks it al
   CHECK(got.status == 403);
   CHECK(got.body == page_body());
   CHECK(told(on) == text_list{found});
+}
+
+TEST_CASE("encoding: a long page that stands unread when the body breaks is the answer") {
+  happening read_on, detected, broken;
+  stage on(with_env({pass_unscannable}));
+  const auto page = page_body() + std::string(100'000, ' ');
+  const auto answer = adapted(page_head(), page, {{"X-Infection-Found", std::string(infection)}});
+  on.scanner.play([&](exchange& with) {
+    std::string seen;
+    while (seen.find(eicar()) == std::string::npos) seen += with.next();
+    read_on.wait();
+    with.answer(answer);
+    detected.tell();
+  });
+  const auto wire = text_of({"gzip", gzip(eicar() + noise(300'000)) + "damage"}).wire();
+  on.origin.when("/a", [&, wire](connection& to, const origin_request&) {
+    to.write(std::string_view(wire).substr(0, 200'000));
+    // Page and damage come in one moment.
+    on.icapgate.signal(SIGSTOP);
+    read_on.tell();
+    detected.wait();
+    to.write(std::string_view(wire).substr(200'000));
+    on.icapgate.signal(SIGCONT);
+    broken.tell();
+  });
+  const auto got = on.get("/a");
+  CHECK(got.status == 403);
+  CHECK(difference(got.body, page) == "");
+  CHECK(told(on) == text_list{found});
+}
+
+TEST_CASE("encoding: a page on its way when the body breaks is waited for, but not for long") {
+  const auto wire = text_of({"gzip", gzip(eicar() + noise(300'000)) + "damage"}).wire();
+  for (const bool goes_on : {true, false}) {
+    happening begun, broken, over;
+    stage on(with_env({pass_unscannable}));
+    on.scanner.play([&](exchange& with) {
+      const auto answer = adapted(page_head(), page_body());
+      std::string seen;
+      while (seen.find(eicar()) == std::string::npos) seen += with.next();
+      with.answer(std::string_view(answer).substr(0, answer.size() / 2));
+      begun.tell();
+      broken.wait();
+      if (goes_on) with.answer(std::string_view(answer).substr(answer.size() / 2));
+      if (!goes_on) over.wait();
+    });
+    on.origin.when("/a", [&](connection& to, const origin_request&) {
+      to.write(std::string_view(wire).substr(0, 200'000));
+      begun.wait();
+      to.write(std::string_view(wire).substr(200'000));
+      broken.tell();
+    });
+    const auto got = on.get("/a");
+    over.tell();
+    CHECK(got.status == (goes_on ? 403 : 200));
+    CHECK(told(on) == text_list{goes_on ? found : passed_unscannable});
+  }
 }
 
 TEST_CASE("encoding: an origin that breaks off in a coded body is the origin's trouble") {
