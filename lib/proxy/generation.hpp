@@ -8,7 +8,9 @@
 #include "proxy/scanner_state.hpp"
 #include "proxy/tls_server.hpp"
 
+#include <map>
 #include <memory>
+#include <string>
 
 namespace icapgate::proxy {
 
@@ -16,6 +18,14 @@ namespace icapgate::proxy {
 struct generation {
   config settings;        // checked
   scanner_list scanners;  // make_scanners(settings)
+  // For connections to the https:// origins, by URL: what is wrong with their files shows before
+  // anything has changed.
+  std::map<std::string, std::shared_ptr<tls_client>> origin_tls;
+
+  std::shared_ptr<tls_client> tls_of(const url& origin) const {
+    const auto found = origin_tls.find(origin.to_string());
+    return found == origin_tls.end() ? nullptr : found->second;
+  }
 };
 
 // How clients are met that come in by one listener. Never changes; any thread.

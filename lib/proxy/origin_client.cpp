@@ -21,14 +21,13 @@ std::string peer_address(const stream::socket_type& socket) {
 
 origin_client::origin_client(asio::io_context& context, deadlines& all, resolver& names,
                              block_pool& blocks, const config& settings, const url& address,
-                             worker_metrics& metrics)
+                             std::shared_ptr<tls_client> tls, worker_metrics& metrics)
     : settings_(settings),
       blocks_(blocks),
       metrics_(metrics),
       authority_(address.authority()),
       connector_(
-          context, all, names, address, tls_for(address, settings.origin_tls),
-          settings.limits.connect,
+          context, all, names, address, std::move(tls), settings.limits.connect,
           {errc::origin_resolve_failed, errc::origin_connect_refused, errc::origin_connect_timeout,
            errc::origin_connect_failed, errc::origin_tls_failed, errc::origin_tls_certificate}),
       pool_(settings.origin_limits.idle_connections, settings.origin_limits.idle) {}

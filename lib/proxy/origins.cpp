@@ -30,7 +30,8 @@ origin_server::origin_server(asio::io_context& context, deadlines& all, resolver
     : made_of(std::move(made)),
       name(address.to_string()),
       port(address.port),
-      client(context, all, names, blocks, made_of->settings, address, of_worker),
+      client(context, all, names, blocks, made_of->settings, address, made_of->tls_of(address),
+             of_worker),
       metrics(of_worker.origins[name]) {}
 
 origin_use::origin_use(origin_server& server, bool trial) : server_(server), trial_(trial) {

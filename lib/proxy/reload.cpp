@@ -1,6 +1,7 @@
 #include "proxy/reload.hpp"
 
 #include "base/log.hpp"
+#include "proxy/connector.hpp"
 
 #include <utility>
 
@@ -18,7 +19,11 @@ void keep(T& next, const T& now, std::string_view key) {
 
 std::shared_ptr<const generation> make_generation(config settings, const generation* before) {
   auto scanners = make_scanners(settings, before ? before->scanners : scanner_list());
-  return std::make_shared<const generation>(generation{std::move(settings), std::move(scanners)});
+  std::map<std::string, std::shared_ptr<tls_client>> origin_tls;
+  for (const auto& one : distinct_origins(settings.routes))
+    if (one.secured()) origin_tls.emplace(one.to_string(), tls_for(one, settings.origin_tls));
+  return std::make_shared<const generation>(
+      generation{std::move(settings), std::move(scanners), std::move(origin_tls)});
 }
 
 void keep_what_stays(config& next, const config& now) {
