@@ -30,6 +30,11 @@ class http_reader {
   head_status try_read_head();
   // The complete head; valid until finish_message() or next_head().
   std::string_view head() const { return {input_.data(), head_size_}; }
+  // For the heads from now on; only where !has_input().
+  void limit_heads(std::size_t max_head, std::size_t max_line) {
+    max_head_ = max_head;
+    scanner_ = http::head_scanner(max_line);
+  }
   // Bytes of an unfinished head (or of the next message) were received.
   bool has_input() const { return !pending_.empty(); }
   // Forgets an interim head and keeps what follows it.

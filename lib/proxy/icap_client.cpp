@@ -116,7 +116,7 @@ std::shared_ptr<icap_client::service> icap_client::find(const scanner_state& of)
 void icap_client::retire(const icap_client& next) {
   closed_ = true;
   for (const auto& one : services_)
-    if (!next.find(*one->state)) one->pool.clear();
+    if (!next.find(*one->state)) one->pool.close();
 }
 
 // A scanner that is named as both is no stand-by.

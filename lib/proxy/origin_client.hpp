@@ -43,6 +43,8 @@ class origin_client {
   const std::string& authority() const { return authority_; }
   void reap() { pool_.reap(); }
   void clear() { pool_.clear(); }
+  // From now on no connection is kept.
+  void retire() { pool_.close(); }
 
  private:
   const config& settings_;

@@ -107,7 +107,7 @@ std::shared_ptr<origin_server> origins::find(const std::string& name,
 
 void origins::retire(const origins& next) {
   for (const auto& one : all_)
-    if (std::ranges::find(next.all_, one) == next.all_.end()) one->client.clear();
+    if (std::ranges::find(next.all_, one) == next.all_.end()) one->client.retire();
 }
 
 std::unique_ptr<origin_use> origins::choose(const route& of,

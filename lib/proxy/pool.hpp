@@ -71,6 +71,11 @@ class idle_pool {
     drop_closed();
   }
   void clear() { entries_.clear(); }
+  // From now on none is kept.
+  void close() {
+    max_ = 0;
+    entries_.clear();
+  }
   std::size_t size() const { return entries_.size(); }
 
  private:

@@ -162,9 +162,8 @@ task<void> session::run() {
 
 // Reads the next head. Before its first byte nothing is owed to the client: idle_ is true.
 task<errc> session::read_request() {
-  resources_ = core_.current;
-  // While nothing has come, a reload may take the settings away.
-  const auto limits = resources_->settings.client;
+  use_current();
+  const auto& limits = resources_->settings.client;
   idle_ = !reader_.has_input();
   head_began_ = clock::now();
   client_.expires_after(idle_ ? limits.idle : limits.header);
@@ -177,7 +176,7 @@ task<errc> session::read_request() {
     if (idle_ && (reader_.has_input() || status == http_reader::head_status::complete)) {
       idle_ = false;
       head_began_ = clock::now();
-      client_.expires_after(limits.header);
+      client_.expires_after(resources_->settings.client.header);
     }
     if (status != http_reader::head_status::would_block) co_return parse_request(status);
     if (idle_ && core_.draining) co_return errc::client_closed;
@@ -290,7 +289,13 @@ void session::close_if_idle() {
 }
 
 void session::adopt_if_idle() {
-  if (idle_) resources_ = core_.current;
+  if (idle_) use_current();
+}
+
+void session::use_current() {
+  resources_ = core_.current;
+  const auto& settings = resources_->settings;
+  if (!reader_.has_input()) reader_.limit_heads(settings.max_head, settings.max_request_line);
 }
 
 }  // namespace icapgate::proxy

@@ -34,6 +34,7 @@ class session : public boost::intrusive::list_base_hook<
   void adopt_if_idle();
 
  private:
+  void use_current();
   task<errc> begin();
   task<errc> read_proxy_header();
   task<errc> begin_tls();

@@ -144,6 +144,50 @@ TEST_CASE("reload: connections to origin and scanner stay where nothing about th
   CHECK(on.scanner.scan_connections() == to_scanner);
 }
 
+TEST_CASE("reload: a connection that transfers of before give back is closed") {
+  happening asked, finish, held, closed;
+  stage on({.config = off});
+  on.origin.when("/long", [&](connection& to, const origin_request&) {
+    held.tell();
+    closed.wait();
+    to.write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+  });
+  on.origin.when("/short", [&](connection& to, const origin_request&) {
+    asked.tell();
+    finish.wait();
+    to.write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    if (to.read_some().empty()) closed.tell();
+  });
+  auto longer = on.client();
+  longer.send("GET", "/long");
+  held.wait();
+  auto shorter = on.client();
+  shorter.send("GET", "/short");
+  asked.wait();
+  REQUIRE(on.icapgate.reload(std::string(off) + "[origin]\nkeep_alive = \"29m\"\n"));
+  finish.tell();
+  CHECK(shorter.receive().body == "x");
+  closed.wait();
+  CHECK(longer.receive().body == "x");
+}
+
+TEST_CASE("reload: limits of heads hold for the next request on an open connection") {
+  const std::string tight = "max_request_line = 1024\nmax_head = 2048\n";
+  stage on({.config = std::string(off) + tight});
+  on.origin.when("/a", {.body = "a body"});
+  const auto get = [](http_client& client, std::size_t size) {
+    return client.get("/a", {{"X-Large", std::string(size, 'x')}}).status;
+  };
+  auto raised = on.client();
+  CHECK(get(raised, 1000) == 200);
+  REQUIRE(on.icapgate.reload(off));
+  CHECK(get(raised, 4000) == 200);
+  auto lowered = on.client();
+  CHECK(get(lowered, 4000) == 200);
+  REQUIRE(on.icapgate.reload(std::string(off) + tight));
+  CHECK(get(lowered, 4000) == 431);
+}
+
 TEST_CASE("reload: what is known of a scanner outlives changed limits") {
   stage on({.config = enforce});
   on.origin.when("/a", {.body = "a body"});
