@@ -97,8 +97,7 @@ task<errc> session::begin_tls() {
   const auto status = co_await client_.start_tls(entrance_->tls->current());
   if (status != tls_status::ok) co_return errc::client_tls_failed;
   from_.secure = true;
-  from_.own_client_certificate = entrance_->settings.tls.forward_client_cert;
-  if (from_.own_client_certificate)
+  if (entrance_->settings.tls.forward_client_cert)
     from_.client_certificate = to_base64(client_.peer_certificate());
   co_return errc::complete;
 }
@@ -198,9 +197,19 @@ errc session::parse_request(http_reader::head_status status) {
   return reader_.begins_well() ? errc::complete : errc::client_body_invalid;
 }
 
+// The origin can't tell by which listener a request came: where one of them tells it of clients'
+// certificates, nobody who is not trusted may do so by another.
+bool session::tells_certificates() const {
+  if (entrance_->settings.tls.forward_client_cert) return true;
+  return !from_.trusted && std::ranges::any_of(resources_->settings.listeners, [](const auto& l) {
+    return l.tls.forward_client_cert;
+  });
+}
+
 // True: the connection may carry another request.
 task<bool> session::serve_request() {
   const open_transaction counted(core_.metrics);
+  from_.own_client_certificate = tells_certificates();
   const auto path = http::describe_arrival(request_, from_, entrance_->trusted_proxies,
                                            entrance_->believed_header, core_.next_request_id());
   transaction current(*resources_, reader_, watch_, path, request_, route_);

@@ -41,6 +41,7 @@ class session : public boost::intrusive::list_base_hook<
   bool has_place();
   task<errc> read_request();
   errc parse_request(http_reader::head_status status);
+  bool tells_certificates() const;
   task<bool> serve_request();
   task<errc> run_transaction(transaction& one);
   milliseconds time_left() const;

@@ -406,6 +406,38 @@ TEST_CASE("TLS: the origin is told the certificate that a client has shown, and 
   }
 }
 
+TEST_CASE("TLS: what only one listener may tell of certificates, no client of another can say") {
+  const temporary_folder folder;
+  const lab_certificate shop(folder.path(), "shop", "DNS:shop.example");
+  const lab_certificate known(folder.path(), "known", "DNS:known.example");
+  const reserved_port secure;
+  const std::string plain = "[listen.plain]\naddress = \"127.0.0.1:@PORT@\"\n";
+  const auto with_tls =
+      "[listen.secure]\naddress = \"127.0.0.1:" + std::to_string(secure.number()) +
+      "\"\ntls = { certificate = \"" + shop.certificate + "\", key = \"" + shop.key +
+      "\", client_ca = \"" + known.certificate +
+      "\", client_certificates = \"optional\", forward_client_cert = true }\n";
+  stage on({.config = plain});
+  on.origin.when("/a", {.body = "text"});
+  const auto told = [&](http_client& client) {
+    CHECK(client.get("/a", {{"Client-Cert", ":AAAA:"}, {"client_cert_chain", ":AAAA:"}}).body ==
+          "text");
+    const auto asked = on.origin.request("/a").head.fields;
+    CHECK(has(asked, "Client-Cert") == has(asked, "client_cert_chain"));
+    return has(asked, "Client-Cert");
+  };
+  auto stays = on.client();
+  CHECK(told(stays));
+  REQUIRE(on.icapgate.reload(plain + with_tls));
+  CHECK_FALSE(told(stays));
+  auto fresh = on.client();
+  CHECK_FALSE(told(fresh));
+  // A trusted proxy may have seen one.
+  REQUIRE(on.icapgate.reload(plain + "trusted_proxies = \"127.0.0.1\"\n" + with_tls));
+  auto trusted = on.client();
+  CHECK(told(trusted));
+}
+
 TEST_CASE("TLS: the metrics tell when each certificate expires, of new files too") {
   const temporary_folder folder;
   const lab_certificate first(folder.path(), "first", "DNS:first.example", 3);
