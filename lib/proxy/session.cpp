@@ -90,7 +90,7 @@ task<errc> session::begin_tls() {
     const bool wait = got < 0 && (errno == EAGAIN || errno == EINTR);
     if (!wait || core_.draining) co_return errc::client_closed;
     const auto ready = co_await client_.wait_readable();
-    if (ready != io_status::ok) co_return errc::client_closed;
+    if (ready != io_status::ok && !core_.draining) co_return errc::client_closed;
   }
   idle_ = false;
   if (first != handshake_record) co_return errc::client_tls_missing;
@@ -169,7 +169,8 @@ task<errc> session::read_request() {
   for (;;) {
     if (idle_ && !core_.draining) {
       const auto ready = co_await client_.wait_readable();
-      if (ready != io_status::ok) co_return errc::client_head_timeout;
+      // A request that came before the drain woke it is served.
+      if (ready != io_status::ok && !core_.draining) co_return errc::client_head_timeout;
     }
     const auto status = reader_.try_read_head();
     if (idle_ && (reader_.has_input() || status == http_reader::head_status::complete)) {

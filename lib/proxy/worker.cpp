@@ -179,7 +179,12 @@ void worker::open(opened& one) {
   auto made =
       std::make_shared<door>(door{std::move(one.id), std::move(acceptor), std::move(one.into)});
   doors_.push_back(made);
-  asio::co_spawn(core_.context, accept(std::move(made)), asio::detached);
+  ++accepting_;
+  asio::co_spawn(core_.context, accept(std::move(made)), [this](const std::exception_ptr& failure) {
+    --accepting_;
+    report(failure);
+    stop_when_idle();
+  });
 }
 
 // The system has accepted some clients already: they are served, and not cut off.
@@ -199,7 +204,8 @@ task<void> worker::accept(std::shared_ptr<door> at) {
     any_endpoint from;
     auto [ec, client] = co_await at->acceptor.async_accept(core_.context, from, use_op);
     if (ec == asio::error::connection_aborted) continue;
-    if (!at->acceptor.is_open()) break;
+    // A client that was accepted just before the end is served like those in the queue.
+    if (ec && !at->acceptor.is_open()) break;
     if (ec) log::warn("cannot accept a connection: ", ec.message());
     const bool go_on = !ec && admit(std::move(client), from, *at);
     if (!go_on) co_await pause_accepting();
@@ -297,7 +303,7 @@ void worker::expire_all() {
 
 // The loop runs out of work and returns.
 void worker::stop_when_idle() {
-  if (!core_.draining || !sessions_.empty() || core_.background != 0) return;
+  if (!core_.draining || !sessions_.empty() || core_.background != 0 || accepting_ != 0) return;
   core_.all_deadlines.stop();
   core_.metrics.heartbeat.store(0, std::memory_order_relaxed);  // at rest, not dead
   core_.names.stop();

@@ -150,6 +150,7 @@ class worker {
   worker_core core_;
   std::vector<std::shared_ptr<door>> doors_;
   session_list sessions_;
+  std::size_t accepting_ = 0;  // doors that may still let a client in
 };
 
 }  // namespace icapgate::proxy

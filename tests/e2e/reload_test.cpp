@@ -299,6 +299,25 @@ TEST_CASE("stop: SIGINT and a short delay end with status 0") {
   }
 }
 
+TEST_CASE("stop: every client that the system has accepted is served") {
+  for (int round = 0; round < 10; ++round) {
+    stage on;
+    on.origin.when("/a", {.body = "a body"});
+    CHECK(on.get("/a").status == 200);
+    // The end is asked for while all of them wait, so that it comes between two of them.
+    on.icapgate.signal(SIGSTOP);
+    std::vector<http_client> clients;
+    for (int i = 0; i < 60; ++i) {
+      clients.push_back(on.client());
+      clients.back().send("GET", "/a");
+    }
+    on.icapgate.terminate();
+    on.icapgate.signal(SIGCONT);
+    for (auto& one : clients) CHECK(one.receive().status == 200);
+    CHECK(on.icapgate.wait() == 0);
+  }
+}
+
 TEST_CASE("stop: SIGTERM under load with large transfers: all finish, and the status is 0") {
   constexpr std::size_t count = 30;
   stage on({.workers = 2});
