@@ -73,15 +73,7 @@ class running_settings {
 
   // The embedded scanner is spoken to by ICAP like any other. There is one, however many routes
   // want it.
-  config complete() {
-    config values = now_.values;
-    for (auto& route : values.routes) {
-      if (!route.scanners.embedded) continue;
-      if (!scanner_) scanner_.emplace(values.embedded_sha256);
-      route.scanners.servers.push_back({"icap", "127.0.0.1", scanner_->port(), "/avscan"});
-    }
-    return values;
-  }
+  config complete() { return complete(now_.values); }
 
   // All or nothing, with the reasons in the log.
   std::optional<config> read_again() {
@@ -91,15 +83,30 @@ class running_settings {
     for (const auto& text : next.problems) log::error("reload: ", text);
     if (!next.problems.empty()) return std::nullopt;
     for (const auto& text : next.warnings) log::warn("reload: ", text);
-    for (const auto& text : differences(now_, next)) log::info("reload: ", text);
-    log::set_level(next.values.log_level);
-    now_ = std::move(next);
-    return complete();
+    next_ = std::move(next);
+    return complete(next_->values);
+  }
+
+  // What was read last is in use: the server found nothing wrong with it either.
+  void adopted() {
+    for (const auto& text : differences(now_, *next_)) log::info("reload: ", text);
+    log::set_level(next_->values.log_level);
+    now_ = std::move(*next_);
   }
 
  private:
+  config complete(config values) {
+    for (auto& route : values.routes) {
+      if (!route.scanners.embedded) continue;
+      if (!scanner_) scanner_.emplace(values.embedded_sha256);
+      route.scanners.servers.push_back({"icap", "127.0.0.1", scanner_->port(), "/avscan"});
+    }
+    return values;
+  }
+
   const command_line& line_;
   settings now_;
+  std::optional<settings> next_;  // read, and not in use yet
   std::optional<embedded::scanner> scanner_;
 };
 
@@ -108,8 +115,9 @@ int run(const command_line& line, settings all, access_log& access,
   try {
     const config as_given = all.values;
     running_settings current(line, std::move(all));
-    proxy::server server(
-        current.complete(), access, [&] { return current.read_again(); }, std::move(manager));
+    proxy::server server(current.complete(), access,
+                         {[&] { return current.read_again(); }, [&] { current.adopted(); }},
+                         std::move(manager));
     std::fputs(banner(as_given, server.listen_addresses()).c_str(), stderr);
     return server.run();
   } catch (const std::system_error& e) {

@@ -56,7 +56,7 @@ std::int64_t seconds_now() {
 
 class server::impl {
  public:
-  impl(config settings, access_log& log, read_again again, service_manager manager);
+  impl(config settings, access_log& log, settings_source again, service_manager manager);
 
   int run();
   void stop();
@@ -88,7 +88,7 @@ class server::impl {
   bool has_scanner(const route& of) const;
 
   access_log& log_;
-  const read_again again_;
+  const settings_source again_;
   std::shared_ptr<const generation> now_;
   asio::io_context context_{1};  // signals, reloads, the admin listener, the drain's end
   asio::signal_set signals_{context_};
@@ -109,7 +109,7 @@ class server::impl {
   bool draining_ = false;
 };
 
-server::impl::impl(config settings, access_log& log, read_again again, service_manager manager)
+server::impl::impl(config settings, access_log& log, settings_source again, service_manager manager)
     : log_(log),
       again_(std::move(again)),
       now_(make_generation(std::move(settings), nullptr)),
@@ -119,7 +119,7 @@ server::impl::impl(config settings, access_log& log, read_again again, service_m
       report_(context_, std::move(manager),
               {[this] { return live(); }, [this] { return status_line(); }}) {
   for (const int number : {SIGTERM, SIGINT}) signals_.add(number);
-  if (again_) signals_.add(SIGHUP);
+  if (again_.read) signals_.add(SIGHUP);
   open_workers();
   open_admin();
 }
@@ -219,11 +219,10 @@ void server::impl::on_signal(int number) {
 
 // All or nothing: what can fail does so before anything has changed.
 void server::impl::reload() {
-  auto next = again_();
   std::shared_ptr<listeners::plan> prepared;
   std::shared_ptr<const generation> made;
   try {
-    if (next) {
+    if (auto next = again_.read()) {
       keep_what_stays(*next, settings());
       prepared = listeners_.prepare(next->listeners);
       made = make_generation(std::move(*next), now_.get());
@@ -241,6 +240,7 @@ void server::impl::reload() {
   ++reloads_.done;
   adopt(std::move(made), *prepared);
   watch_->start();
+  again_.adopted();
   log::info("reload: done; transfers that run finish as they began");
 }
 
@@ -356,7 +356,7 @@ bool server::impl::has_scanner(const route& of) const {
   });
 }
 
-server::server(config settings, access_log& log, read_again again, service_manager manager)
+server::server(config settings, access_log& log, settings_source again, service_manager manager)
     : impl_(
           std::make_unique<impl>(std::move(settings), log, std::move(again), std::move(manager))) {}
 server::~server() = default;

@@ -17,14 +17,19 @@ namespace icapgate::proxy {
 
 class server {
  public:
-  // The settings as they are now; nothing where they are wrong, which it has told then. Called on
-  // the thread of run().
-  using read_again = std::function<std::optional<config>()>;
+  // For reloads. Called on the thread of run().
+  struct settings_source {
+    // The settings as they are now; nothing where they are wrong, which it has told then.
+    std::function<std::optional<config>()> read;
+    // What was read last is in use.
+    std::function<void()> adopted;
+  };
 
   // Binds every address, but for those that `manager` has sockets for. `settings` must be checked;
   // `log` must outlive the server. Without `again` there are no reloads.
   // Throws std::system_error, with the address in its text, when an address can't be bound.
-  server(config settings, access_log& log, read_again again = {}, service_manager manager = {});
+  server(config settings, access_log& log, settings_source again = {},
+         service_manager manager = {});
   ~server();
 
   // Serves until SIGTERM, SIGINT or stop(), then drains: stops accepting, lets running transfers

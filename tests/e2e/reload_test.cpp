@@ -96,6 +96,19 @@ TEST_CASE("reload: with any mistake the settings of before stay, and the mistake
   CHECK(metric(on, "reloads_total{result=\"refused\"}") == static_cast<double>(rows.size() + 1));
 }
 
+TEST_CASE("reload: settings that can't be used are not what later ones are compared with") {
+  const e2e::listener other;
+  const std::string first = "[listen.main]\naddress = \"127.0.0.1:@PORT@\"\n";
+  const auto second =
+      "[listen.other]\naddress = \"127.0.0.1:" + std::to_string(other.port()) + "\"\n";
+  const std::string difference = "reload: policy.mode: \"off\", before: \"enforce\"";
+  stage on({.config = first + enforce});
+  CHECK_FALSE(on.icapgate.reload(first + second + off + "[log]\nlevel = \"error\"\n"));
+  CHECK_FALSE(says(on, difference));
+  REQUIRE(on.icapgate.reload(first + off));
+  CHECK(says(on, difference));
+}
+
 TEST_CASE("reload: listeners come and go, and the others keep their clients") {
   const reserved_port extra;
   const std::string first = "[listen.first]\naddress = \"127.0.0.1:@PORT@\"\n";
