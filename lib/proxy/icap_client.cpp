@@ -345,12 +345,14 @@ task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(service
     room = at.state->try_open(clock::now());
   }
   if (!room) co_return errc::icap_acquire_timeout;
-  co_return co_await connect(at);
+  // Whoever was cancelled meanwhile ends at the next co_await: its place must not stay taken.
+  auto fresh = std::make_unique<connection>(scanner_state::open_connection(at.state));
+  co_return co_await connect(at, std::move(fresh));
 }
 
-// With a place in the scanner's count of open connections, which is given back on failure.
-task<result<std::unique_ptr<icap_client::connection>>> icap_client::connect(service& at) {
-  auto fresh = std::make_unique<connection>(scanner_state::open_connection(at.state));
+// `fresh` has a place in the scanner's count of open connections, which is given back on failure.
+task<result<std::unique_ptr<icap_client::connection>>> icap_client::connect(
+    service& at, std::unique_ptr<connection> fresh) {
   auto connected = co_await at.connect.connect();
   if (!connected) co_return connected.error();
   metrics_.icap_connects.add();
@@ -383,18 +385,21 @@ void icap_client::keep_warm(service& at, clock::time_point now) {
   if (now < at.warm_after) return;
   while (at.pool.size() + at.opening < warm_share_ && at.state->try_open_warm(now)) {
     ++at.opening;
-    asio::co_spawn(context_, open_warm(shared_from_this(), at.shared_from_this()), asio::detached);
+    auto fresh = std::make_unique<connection>(scanner_state::open_connection(at.state));
+    asio::co_spawn(context_, open_warm(shared_from_this(), at.shared_from_this(), std::move(fresh)),
+                   asio::detached);
   }
 }
 
 // Keeps both alive: a reload does not wait for it.
-task<void> icap_client::open_warm(std::shared_ptr<icap_client> self, std::shared_ptr<service> at) {
-  auto fresh = co_await self->connect(*at);
+task<void> icap_client::open_warm(std::shared_ptr<icap_client> self, std::shared_ptr<service> at,
+                                  std::unique_ptr<connection> fresh) {
+  auto connected = co_await self->connect(*at, std::move(fresh));
   --at->opening;
-  if (!fresh) {
+  if (!connected) {
     at->warm_after = clock::now() + warm_pause;
   } else if (!self->closed_) {
-    at->pool.put(std::move(*fresh));
+    at->pool.put(std::move(*connected));
     self->room_was_made(*at);
   }
 }

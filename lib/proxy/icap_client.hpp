@@ -121,10 +121,11 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   task<void> try_service(service& at, attempt& current);
   task<bool> try_connection(service& at, std::unique_ptr<connection> over, attempt& current);
   task<result<std::unique_ptr<connection>>> open(service& at, const attempt& current);
-  task<result<std::unique_ptr<connection>>> connect(service& at);
+  task<result<std::unique_ptr<connection>>> connect(service& at, std::unique_ptr<connection> fresh);
   void keep_warm();
   void keep_warm(service& at, clock::time_point now);
-  static task<void> open_warm(std::shared_ptr<icap_client> self, std::shared_ptr<service> at);
+  static task<void> open_warm(std::shared_ptr<icap_client> self, std::shared_ptr<service> at,
+                              std::unique_ptr<connection> fresh);
   icap::exchange_request request_for(const service& at, const attempt& current,
                                      std::string& fields) const;
   task<errc> complete_partial(attempt& current, std::uint64_t original_from);
