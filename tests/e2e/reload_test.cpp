@@ -229,9 +229,12 @@ TEST_CASE("reload: SIGHUP opens the access log anew") {
   const auto kept = on.icapgate.access_log_file();
   std::filesystem::rename(kept, kept.string() + ".1");
   on.icapgate.signal(SIGHUP);
-  wait_until("a new file is there", [&] { return std::filesystem::exists(kept); });
-  CHECK(on.get("/a").status == 200);
-  CHECK(on.icapgate.lines(1).size() == 1);
+  // Lines that wait for the writer then may still go to the old one.
+  wait_until("a line is in the new file", [&] {
+    CHECK(on.get("/a").status == 200);
+    return std::filesystem::exists(kept) && !on.icapgate.access_log().empty();
+  });
+  CHECK(on.icapgate.line().number("status") == 200);
 }
 
 TEST_CASE("reload: 200 times under load, and no request fails") {
