@@ -10,6 +10,7 @@
 namespace icapgate {
 namespace {
 
+constexpr std::string_view line_end = "\r\n";
 constexpr std::uint64_t max_size = std::numeric_limits<std::int64_t>::max();
 
 bool is_text(std::string_view text) {
@@ -28,7 +29,7 @@ chunk_decoder::event chunk_decoder::next(std::string_view& input, std::string_vi
       input.remove_prefix(data.size());
       remaining_ -= data.size();
       extensions_ -= std::min<std::uint64_t>(extensions_, data.size());
-      if (remaining_ == 0) end_data();
+      if (remaining_ == 0) end_data(input);
       return event::data;
     }
     state_ = read_framing(input);
@@ -67,13 +68,21 @@ chunk_decoder::state chunk_decoder::read_byte(std::string_view& input, char expe
 chunk_decoder::state chunk_decoder::read_size(std::string_view& input) {
   while (!input.empty()) {
     const int digit = hex_value(input.front());
-    if (digit < 0) return digits_ == 0 ? state::invalid : state::extension;
+    if (digit < 0) return end_size(input);
     // Sixteen digits fit in 64 bits, so the shift loses nothing.
     if (++digits_ > 16) return state::invalid;
     remaining_ = remaining_ << 4 | static_cast<unsigned>(digit);
     input.remove_prefix(1);
   }
   return state::size;
+}
+
+// Hardly any chunk has an extension: its line ends here, in one step where all of the end is there.
+chunk_decoder::state chunk_decoder::end_size(std::string_view& input) {
+  if (digits_ == 0) return state::invalid;
+  if (remaining_ > max_size || !input.starts_with(line_end)) return state::extension;
+  input.remove_prefix(line_end.size());
+  return remaining_ == 0 ? state::trailer : state::data;
 }
 
 chunk_decoder::state chunk_decoder::read_extension(std::string_view& input) {
@@ -119,8 +128,10 @@ chunk_decoder::state chunk_decoder::end_trailer_line() {
   return state::trailer;
 }
 
-void chunk_decoder::end_data() {
-  state_ = state::data_cr;
+void chunk_decoder::end_data(std::string_view& input) {
+  const bool whole = input.starts_with(line_end);
+  if (whole) input.remove_prefix(line_end.size());
+  state_ = whole ? state::size : state::data_cr;
   digits_ = 0;
   extension_.clear();
 }

@@ -49,10 +49,11 @@ class chunk_decoder {
   state read_framing(std::string_view& input);
   state read_byte(std::string_view& input, char expected, state then);
   state read_size(std::string_view& input);
+  state end_size(std::string_view& input);
   state read_extension(std::string_view& input);
   state read_trailer(std::string_view& input);
   state end_trailer_line();
-  void end_data();
+  void end_data(std::string_view& input);
 
   state state_ = state::size;
   std::uint64_t remaining_ = 0;   // of the chunk
