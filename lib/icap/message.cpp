@@ -12,6 +12,9 @@ namespace icapgate::icap {
 namespace {
 
 constexpr std::string_view crlf = "\r\n";
+// What is made room for at once: growing step by step costs an allocation and a copy each time.
+constexpr std::size_t own_lines = 256;   // bytes of a request head that no view in it counts
+constexpr std::size_t usual_fields = 8;  // of an answer
 constexpr std::string_view all_blanks = " \t\r\n";
 
 constexpr std::pair<std::string_view, section> section_names[] = {
@@ -22,7 +25,8 @@ constexpr std::pair<std::string_view, section> section_names[] = {
 
 // A bare CR, LF or NUL could hide a field from one reader that another one sees.
 bool has_hidden_break(std::string_view line) {
-  return line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+  return std::any_of(line.begin(), line.end(),
+                     [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 bool is_name(std::string_view name) {
@@ -87,7 +91,8 @@ bool offers_206(const exchange_request& request) {
 }
 
 void append_request(std::string& wire, const exchange_request& request) {
-  reserve_head(wire);
+  wire.reserve(wire.size() + own_lines + request.uri.size() + request.host.size() +
+               request.fields.size() + request.request_head.size() + request.response_head.size());
   wire.append(request.method).append(" ").append(request.uri).append(" ICAP/1.0\r\n");
   append_field(wire, "Host", request.host);
   wire.append(request.fields);
@@ -170,7 +175,6 @@ result<response_head> parse_response_head(std::string_view text) {
   const bool separated = line.empty() || line.front() == ' ';
   if (status.size() != 3 || !is_digits(status) || !separated) return errc::icap_answer_invalid;
 
-  constexpr std::size_t usual_fields = 8;
   response_head head;
   head.fields.reserve(usual_fields);
   std::from_chars(status.data(), status.data() + status.size(), head.status);
