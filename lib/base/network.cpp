@@ -58,10 +58,16 @@ std::optional<ip_address> ip_address::parse(std::string_view text) {
   return from_bytes(std::span(bytes).first(v6 ? v6_size : v4_size));
 }
 
+// Asked for with each request: inet_ntop() would take a printf() for four numbers.
 std::string ip_address::to_string() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(is_v4_ ? AF_INET : AF_INET6, bytes_.data(), text.data(), text.size());
-  return text.data();
+  if (!is_v4_) return ::inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
+  auto* at = text.data();
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (i > 0) *at++ = '.';
+    at = std::to_chars(at, text.data() + text.size(), bytes_[i]).ptr;
+  }
+  return {text.data(), at};
 }
 
 ip_address ip_address::first_of(unsigned prefix) const {
