@@ -6,13 +6,15 @@ import re
 class Profile:
     """The sum of one output file.
 
-    total: instructions. own: instructions by function. calls, inclusive: number of calls and the
-    instructions below them, by (caller, callee).
+    total: instructions. own: instructions by function. system: system calls by function, if they
+    were collected. calls, inclusive: number of calls and the instructions below them, by (caller,
+    callee).
     """
 
     def __init__(self, path):
         self.total = 0
         self.own = collections.Counter()
+        self.system = collections.Counter()
         self.calls = collections.Counter()
         self.inclusive = collections.Counter()
         self._names = {}
@@ -37,13 +39,14 @@ class Profile:
             elif line.startswith('calls='):
                 count = int(line[6:].split()[0])
             elif line[:1] in '0123456789+-*' and function:
-                cost = int(line.split()[1])
+                cost, *system = map(int, line.split()[1:])
                 if callee:
                     self.calls[function, callee] += count
                     self.inclusive[function, callee] += cost
                     callee = None
                 else:
                     self.own[function] += cost
+                    self.system[function] += sum(system[:1])
             elif line.startswith(('summary:', 'totals:')):
                 self.total = int(line.split()[1])
 
@@ -59,7 +62,7 @@ class Profile:
         rest = Profile.__new__(Profile)
         rest.total = self.total - other.total
         rest._names = {}
-        for part in ('own', 'calls', 'inclusive'):
+        for part in ('own', 'system', 'calls', 'inclusive'):
             difference = collections.Counter(getattr(self, part))
             difference.subtract(getattr(other, part))
             setattr(rest, part, difference)
