@@ -52,8 +52,18 @@ std::string suggestion(const std::string& text) {
   return near.empty() ? "; see icapgate --help" : "; did you mean " + std::string(near) + '?';
 }
 
+// Of the commands that work with the gateway's settings.
+std::string_view name_of(command what) {
+  if (what == command::doctor) return "doctor";
+  return what == command::health ? "health" : "";
+}
+
 std::string objection(const std::string& text, bool is_option, command what) {
   if (what == command::demo) return "demo takes only --once";
+  const auto name = text.substr(0, text.find('='));
+  if (is_option && !name_of(what).empty() && find_option_by_flag(name))
+    return "is to stand in front of the command: icapgate " + name + " ... " +
+           std::string(name_of(what));
   if (is_option) return "unknown option" + suggestion(text);
   return "unexpected argument; see icapgate --help";
 }

@@ -75,6 +75,15 @@ TEST_CASE("command line: demo takes only --once") {
   check_refusal({"demo", "twice"}, {"\"twice\": demo takes only --once"});
 }
 
+TEST_CASE("command line: an option of the gateway behind a command is told its place") {
+  for (const std::string command : {"health", "doctor"})
+    for (const auto& words : std::vector<std::vector<std::string>>{
+             {command, "--admin", "127.0.0.1:1"}, {command, "--admin=127.0.0.1:1"}})
+      check_refusal(words,
+                    {"\"" + words[1] +
+                     "\": is to stand in front of the command: icapgate --admin ... " + command});
+}
+
 TEST_CASE("command line: --version names the commit, the compiler and the libraries") {
   const std::string commit = ICAPGATE_COMMIT;
   INFO(commit);
