@@ -1,5 +1,6 @@
 #include "proxy/listeners.hpp"
 
+#include "base/log.hpp"
 #include "base/options.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <optional>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace icapgate::proxy {
@@ -36,6 +38,13 @@ endpoint address_of(const any_acceptor& acceptor) {
   }
   const auto bound = as<tcp>(address);
   return {bound.address().to_string(), bound.port()};
+}
+
+void change_mode(const listener& to) {
+  const auto& path = to.address.unix_socket;
+  if (!set_mode(path, to.socket_mode))
+    log::error("listen: ", path, " can't be given the mode ", to.socket_mode, ": ",
+               std::generic_category().message(errno));
 }
 
 }  // namespace
@@ -87,6 +96,7 @@ std::vector<std::vector<worker::opened>> listeners::adopt(plan& prepared) {
   all_.clear();
   for (auto& next : prepared.entries) {
     auto& at = *next.at;
+    if (at.file && at.settings.socket_mode != next.settings.socket_mode) change_mode(next.settings);
     at.settings = next.settings;
     at.tls = next.tls;
     const auto into = std::make_shared<const entrance>(at.settings, at.tls);
@@ -162,9 +172,7 @@ std::shared_ptr<listeners::one> listeners::find_open(const listener& wanted,
   const auto same = std::ranges::find_if(all_, [&](const auto& l) {
     const auto& its = l->settings;
     if (!inherited.empty() || !l->inherited.empty()) return l->inherited == inherited;
-    if (its.address != at) return false;
-    return tcp_socket ? at.port != 0 || its.name == wanted.name
-                      : its.socket_mode == wanted.socket_mode;
+    return its.address == at && (!tcp_socket || at.port != 0 || its.name == wanted.name);
   });
   return same == all_.end() ? nullptr : *same;
 }

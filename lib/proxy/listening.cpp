@@ -83,10 +83,13 @@ any_acceptor bind_unix(asio::io_context& context, const endpoint& at, const std:
   }
   if (ec) cannot_listen(at, ec);
   // Until listen() nobody can connect.
-  const auto bits = static_cast<mode_t>(std::strtoul(mode.c_str(), nullptr, 8));
-  if (::chmod(at.unix_socket.c_str(), bits) != 0)
-    cannot_listen(at, {errno, boost::system::system_category()});
+  if (!set_mode(at.unix_socket, mode)) cannot_listen(at, {errno, boost::system::system_category()});
   return acceptor;
+}
+
+bool set_mode(const std::string& path, const std::string& mode) {
+  const auto bits = static_cast<mode_t>(std::strtoul(mode.c_str(), nullptr, 8));
+  return ::chmod(path.c_str(), bits) == 0;
 }
 
 }  // namespace icapgate::proxy

@@ -39,6 +39,8 @@ asio::ip::tcp::acceptor bind_tcp(asio::io_context& context, const endpoint& at,
 // Binds a unix socket. A file that another process left behind is replaced: a socket that nobody
 // listens on. `mode`: octal, "660"; it is set before anybody can connect.
 any_acceptor bind_unix(asio::io_context& context, const endpoint& at, const std::string& mode);
+// Of a unix socket's file. False: errno tells why.
+bool set_mode(const std::string& path, const std::string& mode);
 
 [[noreturn]] void cannot_listen(const endpoint& at, const boost::system::error_code& why);
 

@@ -127,6 +127,21 @@ TEST_CASE("reload: listeners come and go, and the others keep their clients") {
   CHECK(leaves.get("/a").status == 200);
 }
 
+TEST_CASE("reload: a unix socket gets another mode and stays open") {
+  namespace fs = std::filesystem;
+  const temporary_folder folder;
+  const auto path = folder.path() / "socket";
+  const auto with_mode = [&](const std::string& mode) {
+    return "[listen.main]\naddress = \"127.0.0.1:@PORT@\"\n[listen.local]\naddress = \"unix:" +
+           path.string() + "\"\nsocket_mode = \"" + mode + "\"\n";
+  };
+  stage on({.config = with_mode("600")});
+  CHECK(fs::status(path).permissions() == fs::perms(0600));
+  REQUIRE(on.icapgate.reload(with_mode("666")));
+  CHECK(fs::status(path).permissions() == fs::perms(0666));
+  CHECK(can_connect(path.string()));
+}
+
 TEST_CASE("reload: each listener believes its own proxies") {
   const reserved_port inside;
   stage on({.config = "[listen.outside]\naddress = \"127.0.0.1:@PORT@\"\n[listen.inside]\naddress "
