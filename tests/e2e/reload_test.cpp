@@ -57,6 +57,42 @@ TEST_CASE("reload: a transfer that runs finishes as it began") {
   CHECK(on.get("/a").body == "a body");
 }
 
+TEST_CASE(
+    "reload: a request that runs keeps its route and scanner, the one behind it has the new") {
+  happening scanned, decide;
+  icap_peer own;
+  const origin_peer unused;
+  const auto route = [](const std::string& host, std::uint16_t origin, const std::string& more) {
+    return "[[route]]\nhost = \"" + host +
+           "\"\norigin = \"http://127.0.0.1:" + std::to_string(origin) + "\"\n" + more;
+  };
+  const auto scanner =
+      "scanner = { servers = [\"icap://127.0.0.1:" + std::to_string(own.port()) + "/avscan\"] }\n";
+  origin_peer origin;
+  icap_peer common;
+  gate icapgate({.scanners = {common.port()},
+                 .config = route("shop.example", origin.port(), scanner) +
+                           route("other", unused.port(), "")});
+  origin.when("/a", {.body = "a body"});
+  own.play([&](exchange& with) {
+    with.body();
+    scanned.tell();
+    decide.wait();
+    with.answer(block_page());
+  });
+  http_client client(icapgate.port());
+  client.send("GET", "/a");
+  scanned.wait();
+  client.send("GET", "/a");
+  REQUIRE(icapgate.reload(route("other", unused.port(), "")));
+  decide.tell();
+  CHECK(client.receive().status == 403);
+  CHECK(client.receive().status == 421);
+  CHECK(origin.requests().size() == 1);
+  CHECK(common.scans().empty());
+  CHECK(icapgate.finish() == "");
+}
+
 TEST_CASE("reload: with any mistake the settings of before stay, and the mistake is named") {
   struct row {
     std::string config, named;
