@@ -44,10 +44,12 @@ bool set_mode(const std::string& path, const std::string& mode);
 
 [[noreturn]] void cannot_listen(const endpoint& at, const boost::system::error_code& why);
 
+// Clients that the system holds until they are taken in.
+inline constexpr int listen_backlog = 4096;
+
 void start_listening(auto& acceptor, const endpoint& at) {
-  constexpr int backlog = 4096;
   boost::system::error_code ec;
-  acceptor.listen(backlog, ec);
+  acceptor.listen(listen_backlog, ec);
   if (ec) cannot_listen(at, ec);
 }
 

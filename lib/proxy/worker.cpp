@@ -187,10 +187,11 @@ void worker::open(opened& one) {
   });
 }
 
-// The system has accepted some clients already: they are served, and not cut off.
+// The system has accepted some clients already: they are served, and not cut off. Not more than its
+// queue holds: who still comes may come for ever.
 void worker::close(door& one) {
   boost::system::error_code ec;
-  for (;;) {
+  for (int taken = 0; taken < listen_backlog; ++taken) {
     any_endpoint from;
     any_socket client = one.acceptor.accept(core_.context, from, ec);
     if (ec) break;
