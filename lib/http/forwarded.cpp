@@ -2,9 +2,10 @@
 
 #include "base/characters.hpp"
 
+#include <boost/container/small_vector.hpp>
+
 #include <algorithm>
 #include <array>
-#include <vector>
 
 namespace icapgate::http {
 namespace {
@@ -16,7 +17,7 @@ struct hop {
   std::optional<ip_address> address;
   std::string_view proto, host;  // empty: not told, or not valid
 };
-using hop_list = std::vector<hop>;
+using hop_list = boost::container::small_vector<hop, 2>;
 
 std::string_view valid_proto(std::string_view text) {
   if (iequals(text, "https")) return "https";
@@ -191,26 +192,32 @@ hop_list read_forwarded(const request_head& request) {
 
 // --- what is told on
 
-std::string plain(const hop& of) {
-  if (of.address) return of.address->to_string();
+void append_plain(std::string& lines, const hop& of) {
   const bool hidden = of.text.size() > 1 && of.text.front() == '_' && is_made_of(of.text, "._-");
-  return std::string(hidden ? of.text : unknown);
+  if (of.address)
+    lines.append(of.address->to_string());
+  else
+    lines.append(hidden ? of.text : unknown);
 }
 
-std::string to_element(const hop& of) {
+void append_element(std::string& lines, const hop& of) {
   const bool v6 = of.address && !of.address->is_v4();
-  auto text = v6 ? "for=\"[" + plain(of) + "]\"" : "for=" + plain(of);
-  if (!of.host.empty()) text.append(";host=\"").append(of.host).append("\"");
-  if (!of.proto.empty()) text.append(";proto=").append(of.proto);
-  return text;
+  lines.append(v6 ? "for=\"[" : "for=");
+  append_plain(lines, of);
+  if (v6) lines.append("]\"");
+  if (!of.host.empty()) lines.append(";host=\"").append(of.host).append("\"");
+  if (!of.proto.empty()) lines.append(";proto=").append(of.proto);
 }
 
 constexpr std::size_t usual_lines = 256;
 
-template <class Text>
-void append_hops(std::string& lines, std::string_view name, const hop_list& hops, Text text) {
+template <class Append>
+void append_hops(std::string& lines, std::string_view name, const hop_list& hops, Append append) {
   lines.append(name).append(": ");
-  for (const auto& one : hops) lines.append(&one == hops.data() ? "" : ", ").append(text(one));
+  for (const auto& one : hops) {
+    if (&one != hops.data()) lines.append(", ");
+    append(lines, one);
+  }
   lines.append("\r\n");
 }
 
@@ -295,10 +302,10 @@ forwarding describe_arrival(const request_head& request, const arrival& from,
   out.secure = claim.proto == "https";
   hops.push_back(last);
   out.lines.reserve(usual_lines);
-  append_hops(out.lines, "X-Forwarded-For", hops, plain);
+  append_hops(out.lines, "X-Forwarded-For", hops, append_plain);
   append_field(out.lines, "X-Forwarded-Proto", claim.proto);
   if (!claim.host.empty()) append_field(out.lines, "X-Forwarded-Host", claim.host);
-  append_hops(out.lines, "Forwarded", hops, to_element);
+  append_hops(out.lines, "Forwarded", hops, append_element);
   append_field(out.lines, "X-Request-Id", out.request_id);
   if (from.trusted) append_others(out.lines, request);
   append_trace(out.lines, request);

@@ -211,8 +211,9 @@ bool session::tells_certificates() const {
 task<bool> session::serve_request() {
   const open_transaction counted(core_.metrics);
   from_.own_client_certificate = tells_certificates();
+  const auto id = core_.next_request_id();
   const auto path = http::describe_arrival(request_, from_, entrance_->trusted_proxies,
-                                           entrance_->believed_header, core_.next_request_id());
+                                           entrance_->believed_header, {id.data(), id.size()});
   transaction current(*resources_, reader_, watch_, path, request_, route_);
   const auto reason = co_await run_transaction(current);
   current.account(reason);
@@ -246,7 +247,8 @@ milliseconds session::time_left() const {
 // A request that can't be understood gets an answer, and what follows it is never read as a
 // request.
 task<void> session::refuse(errc reason) {
-  const auto id = core_.next_request_id();
+  const auto digits = core_.next_request_id();
+  const std::string_view id(digits.data(), digits.size());
   const auto name = from_.name();
   const auto& row = describe(reason);
   std::string wire;

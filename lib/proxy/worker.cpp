@@ -75,14 +75,13 @@ worker_core::worker_core(access_log& its_log, worker_metrics& its_metrics, spool
 
 worker_core::~worker_core() = default;
 
-// Unique, not secret: 16 hexadecimal digits.
-std::string worker_core::next_request_id() {
+std::array<char, 16> worker_core::next_request_id() {
   std::array<char, 16> digits;
   digits.fill('0');
   std::array<char, 16> text;
   const auto end = std::to_chars(text.data(), text.data() + text.size(), next_id_++, 16).ptr;
   std::copy_backward(text.data(), end, digits.data() + digits.size());
-  return {digits.data(), digits.size()};
+  return digits;
 }
 
 std::string_view worker_core::pseudonym() {

@@ -21,6 +21,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -36,7 +37,8 @@ struct worker_core {
               std::function<void()> on_tick, std::function<void(task<void>)> spawn);
   ~worker_core();
 
-  std::string next_request_id();
+  // Unique, not secret: hexadecimal digits.
+  std::array<char, 16> next_request_id();
   // Of this process in Via: another gateway in front of it or behind it has another.
   static std::string_view pseudonym();
   // For the field; valid until the next call.
