@@ -42,12 +42,19 @@ class block_pool {
  public:
   // Blocks kept for reuse beyond those that are lent; the rest is given back to the system.
   static constexpr std::size_t max_idle = 256;
+  // And while nothing goes on.
+  static constexpr std::size_t max_at_rest = 16;
 
   block acquire() {
     if (idle_.empty()) return {*this, std::make_unique_for_overwrite<char[]>(block::size)};
     block taken(*this, std::move(idle_.back()));
     idle_.pop_back();
     return taken;
+  }
+
+  // Nothing goes on: gives back what a burst has left.
+  void rest() {
+    if (idle_.size() > max_at_rest) idle_.resize(max_at_rest);
   }
 
  private:

@@ -14,6 +14,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -31,6 +33,8 @@ using tcp = asio::ip::tcp;
 constexpr milliseconds admin_grace{200};
 // Between two looks at the certificates' files.
 constexpr milliseconds certificate_look{2'000};
+// Between two looks whether memory of a burst can go back to the system.
+constexpr milliseconds memory_look{500};
 // A loop that has not turned for this long is taken for dead.
 constexpr milliseconds heartbeat_limit{10'000};
 
@@ -75,6 +79,7 @@ class server::impl {
   std::string status() const;
   std::string status_line() const;
   void watch_certificates();
+  void watch_memory();
   void await_signal();
   void on_signal(int number);
   void reload();
@@ -95,6 +100,9 @@ class server::impl {
   asio::steady_timer drain_begin_{context_};
   asio::steady_timer drain_end_{context_};
   asio::steady_timer certificate_timer_{context_};
+  asio::steady_timer memory_timer_{context_};
+  std::uint64_t seen_ended_ = 0;  // transactions, at the last look
+  std::uint64_t trimmed_at_ = 0;  // likewise, when memory was given back last
   spool_budget budget_;
   admission clients_;
   listeners listeners_;
@@ -151,6 +159,7 @@ void server::impl::open_admin() {
 int server::impl::run() {
   await_signal();
   watch_certificates();
+  watch_memory();
   if (admin_) admin_->start();
   watch_->start();
   report_.started();
@@ -175,6 +184,7 @@ void server::impl::finish() {
   drain_begin_.cancel();
   drain_end_.cancel();
   certificate_timer_.cancel();
+  memory_timer_.cancel();
   if (!admin_) return;
   admin_->stop();
   drain_end_.expires_after(admin_grace);
@@ -187,6 +197,25 @@ void server::impl::watch_certificates() {
     if (ec) return;
     listeners_.look_at_certificates();
     watch_certificates();
+  });
+}
+
+// What many clients at once took lies in pieces between what idle ones hold, and free() alone does
+// not give it back.
+void server::impl::watch_memory() {
+  memory_timer_.expires_after(memory_look);
+  memory_timer_.async_wait([this](const boost::system::error_code& ec) {
+    if (ec) return;
+    std::uint64_t ended = 0, open = 0;
+    for (const auto& m : metrics_) {
+      for (const auto& by_reason : m->transactions) ended += by_reason.value();
+      open += m->transactions_open.value();
+    }
+    const bool quiet = open == 0 && ended == seen_ended_;
+    if (quiet && ended != trimmed_at_) ::malloc_trim(0);
+    if (quiet) trimmed_at_ = ended;
+    seen_ended_ = ended;
+    watch_memory();
   });
 }
 

@@ -280,6 +280,7 @@ void worker::ended(const std::exception_ptr& failure) {
 
 void worker::on_tick() {
   core_.metrics.heartbeat.store(nanoseconds(core_.all_deadlines.now()), std::memory_order_relaxed);
+  if (core_.metrics.transactions_open.value() == 0) core_.blocks.rest();
   if (!core_.current) return;
   core_.current->origins.reap();
   core_.current->scanners->reap();
