@@ -582,13 +582,14 @@ TEST_CASE("encoding: a detection in the good half of a damaged body blocks it al
 }
 
 TEST_CASE("encoding: a long page that stands unread when the body breaks is the answer") {
-  happening read_on, detected, broken;
+  happening asked, read_on, detected, broken;
   stage on(with_env({pass_unscannable}));
   const auto page = page_body() + std::string(100'000, ' ');
   const auto answer = adapted(page_head(), page, {{"X-Infection-Found", std::string(infection)}});
   on.scanner.play([&](exchange& with) {
     std::string seen;
     while (seen.find(eicar()) == std::string::npos) seen += with.next();
+    asked.tell();
     read_on.wait();
     with.answer(answer);
     detected.tell();
@@ -596,6 +597,7 @@ TEST_CASE("encoding: a long page that stands unread when the body breaks is the 
   const auto wire = text_of({"gzip", gzip(eicar() + noise(300'000)) + "damage"}).wire();
   on.origin.when("/a", [&, wire](connection& to, const origin_request&) {
     to.write(std::string_view(wire).substr(0, 200'000));
+    asked.wait();
     // Page and damage come in one moment.
     on.icapgate.signal(SIGSTOP);
     read_on.tell();
