@@ -1,18 +1,14 @@
 #include "base/config.hpp"
 
+#include "base/config_checks.hpp"
 #include "base/config_file.hpp"
 #include "base/options.hpp"
 #include "base/units.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
 #include <map>
 #include <set>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace icapgate {
@@ -23,7 +19,6 @@ constexpr std::string_view env_prefix = "ICAPGATE_";
 constexpr std::string_view file_suffix = "_FILE";
 constexpr std::size_t largest_value_file = 65536;
 constexpr std::size_t largest_settings_file = 1 << 20;
-constexpr std::size_t largest_template = 65536;
 constexpr const char* default_name = "default";
 
 // Takes one of `endings` off, the first that fits.
@@ -105,7 +100,8 @@ class loader {
     for (auto& r : out_.values.routes) add_rules(r, file.rules);
     // What is missing may well be in the file that could not be read.
     if (!file_failed_ && from_.whole) check_required();
-    validate();
+    warn_of_unused_scanners();
+    check_whole(out_, places_);
     return std::move(out_);
   }
 
@@ -217,10 +213,10 @@ class loader {
     for (const auto& table : tables) {
       listener made;
       made.name = table.name;
-      listener_places_[{made.name, nullptr}] = table.place;
+      places_.of_listeners[{made.name, nullptr}] = table.place;
       for (const auto& s : table.settings) {
         for (const auto& what : store(*s.row, s.values, made)) refuse(*s.row, s.place, what);
-        listener_places_[{made.name, s.row}] = s.place;
+        places_.of_listeners[{made.name, s.row}] = s.place;
       }
       if (!is_label(made.name)) complain(table.place, "has a name with other than a-z A-Z 0-9 - _");
       all.push_back(std::move(made));
@@ -234,11 +230,11 @@ class loader {
       return refuse(*setting.row, setting.place,
                     "does not tell which of the file's listeners it is for; set it in the file");
     if (setting.row->sets_listener())
-      listener_places_[{listeners.front().name, setting.row}] = setting.place;
+      places_.of_listeners[{listeners.front().name, setting.row}] = setting.place;
     note(setting, {});
     const auto problems = store(*setting.row, setting.values, out_.values);
     for (const auto& what : problems) refuse(*setting.row, setting.place, what);
-    places_[setting.row] = setting.place;
+    places_.once[setting.row] = setting.place;
   }
 
   // After all else: what a rule doesn't name is the base's, wherever that comes from.
@@ -354,143 +350,19 @@ class loader {
                                     "evaded by writing the path otherwise (//)");
   }
 
-  void warn(const std::string& place, const std::string& what) {
-    auto text = place + ": " + what;
-    if (std::ranges::find(out_.warnings, text) == out_.warnings.end())
-      out_.warnings.push_back(std::move(text));
-  }
-
-  // Where a row's value comes from, for complaints about what only the whole can tell.
-  std::string place_of(std::string_view key) const {
-    const auto row = std::ranges::find(options(), key, &option::key);
-    const auto found = places_.find(&*row);
-    return found == places_.end() ? std::string(key) : found->second;
-  }
+  void warn(const std::string& place, const std::string& what) { warn_once(out_, place, what); }
 
   bool is_unset(const option& row) const {
     const auto texts = show(row, out_.values);
     return texts.empty() || texts.front().empty();
   }
 
-  // Likewise, of one listener.
-  std::string place_of(std::string_view key, const listener& of) const {
-    const auto row = std::ranges::find(options(), key, &option::key);
-    const auto found = listener_places_.find({of.name, &*row});
-    if (found != listener_places_.end()) return found->second;
-    const auto table = listener_places_.find({of.name, nullptr});
-    return table == listener_places_.end() ? "listen." + of.name : table->second;
-  }
-
-  void validate() {
-    check_spool_dir();
-    check_spool_room();
-    check_hashes();
-    warn_of_unused_scanners();
-    check_addresses();
-    for (const auto& l : out_.values.listeners) {
-      check_proxy_protocol(l);
-      check_listen_tls(l);
-    }
-    read_block_template();
-    check_dns();
-  }
-
-  void check_spool_dir() {
-    if (out_.values.spool_total_disk == 0) return;
-    const auto& dir = out_.values.spool_dir;
-    std::error_code failure;
-    std::string why;
-    if (!std::filesystem::is_directory(dir, failure))
-      why = failure ? failure.message() : "not a directory";
-    else if (::access(dir.c_str(), W_OK | X_OK) != 0)
-      why = std::generic_category().message(errno);
-    if (!why.empty())
-      complain(place_of("policy.spool.dir"),
-               in_quotes(dir) + " is not a writable directory: " + why);
-  }
-
-  // What is to be scanned must fit somewhere, or it fails each time.
-  void check_spool_room() {
-    const auto& v = out_.values;
-    const auto largest = v.scan_policy.max_scan_size;
-    if (largest == 0 || largest <= v.spool_total_disk || largest <= v.spool_total_memory) return;
-    warn(place_of("policy.max_scan_size"),
-         format_size(largest) + " is more than policy.spool.total_memory and total_disk hold");
-  }
-
-  void read_block_template() {
-    auto& v = out_.values;
-    if (v.block_template == "off") return;
-    std::string why;
-    auto text = read_whole_file(v.block_template, largest_template, why);
-    if (text && text->empty()) why = "is empty";
-    if (!why.empty())
-      complain(place_of("policy.block_page.template"), in_quotes(v.block_template) + ' ' + why);
-    else
-      v.block_template_text = std::move(*text);
-  }
-
-  void check_dns() {
-    const auto& dns = out_.values.dns;
-    if (dns.ttl_min > dns.ttl_max)
-      complain(place_of("dns.ttl_min"), format_duration(dns.ttl_min) +
-                                            " is more than dns.ttl_max, " +
-                                            format_duration(dns.ttl_max));
-  }
-
-  // A list of hashes that nobody looks at would be a protection that isn't there.
-  void check_hashes() {
-    const auto& routes = out_.values.routes;
-    const bool embedded =
-        out_.values.scanners.embedded ||
-        std::ranges::any_of(routes, [](const route& r) { return r.scanners.embedded; });
-    if (!out_.values.embedded_sha256.empty() && !embedded)
-      complain(place_of("embedded.sha256"),
-               "only the scanner \"embedded:\" uses this list, and it is not among the scanners");
-  }
-
-  // Port 0 is another one each time.
-  void check_addresses() {
-    const auto& all = out_.values.listeners;
-    for (auto one = all.begin(); one != all.end(); ++one) {
-      const auto text = one->address.to_string();
-      const auto same = [&](const listener& other) { return other.address.to_string() == text; };
-      const bool free = one->address.unix_socket.empty() && one->address.port == 0;
-      if (!free && std::any_of(all.begin(), one, same))
-        complain(place_of("listen.*.address", *one),
-                 in_quotes(text) + " is the address of another listener");
-    }
-  }
-
   // Whoever names scanners means that something goes there.
   void warn_of_unused_scanners() {
     const auto& v = out_.values;
     if (v.scanners.empty() || !needs_no_base_scanner() || !out_.problems.empty()) return;
-    warn(place_of("scanner.*.servers"), "each [[route]] has scanners of its own: none uses these");
-  }
-
-  // Nobody could send what is waited for.
-  void check_proxy_protocol(const listener& of) {
-    if (of.proxy_protocol && of.trusted_proxies.empty())
-      complain(place_of("listen.*.proxy_protocol", of),
-               "only trusted proxies may send it, and trusted_proxies names none");
-  }
-
-  // Files that nobody would look at, or that belong to nothing.
-  void check_listen_tls(const listener& of) {
-    const auto& tls = of.tls;
-    if (!tls.keys.empty() && tls.keys.size() != tls.certificates.size())
-      complain(place_of("listen.*.tls.key", of),
-               "has to name one key for each certificate, in their order, or none where the keys "
-               "stand in the certificates' files");
-    if (!tls.wanted() && tls.client_ca != tls_settings::off)
-      complain(place_of("listen.*.tls.client_ca", of),
-               "asks clients for certificates, and tls.certificate names none of our own");
-    const bool asks = tls.client_ca != tls_settings::off;
-    if (!asks && !tls.wants_certificates())
-      complain(place_of("listen.*.tls.client_certificates"), "nobody is asked without client_ca");
-    if (!asks && tls.forward_client_cert)
-      complain(place_of("listen.*.tls.forward_client_cert"), "nobody is asked without client_ca");
+    warn(places_.of("scanner.*.servers"),
+         "each [[route]] has scanners of its own: none uses these");
   }
 
   // Where there are routes, only a default one among them can want for origins that nobody told of.
@@ -520,9 +392,7 @@ class loader {
 
   const settings_sources& from_;
   settings out_;
-  std::map<const option*, std::string> places_;
-  // By name; without a row: of its table.
-  std::map<std::pair<std::string, const option*>, std::string> listener_places_;
+  setting_places places_;
   std::set<const option*> refused_;
   bool file_failed_ = false;
   bool base_scanners_used_ = false;  // by a route that names none
