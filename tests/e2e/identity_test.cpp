@@ -262,6 +262,6 @@ TEST_CASE("RFC 3507 row 53: a wrong password means 503, and no log tells it") {
 TEST_CASE("RFC 3507 row 53: a scanner that wants a password and is given none means 503") {
   stage on({}, guarded());
   on.origin.when("/refused", {.body = "the origin's body"});
-  check_refusal(on.get("/refused"), on.last_line());
+  check_refusal(on, "/refused");
   CHECK(on.last_line().text("reason") == "icap_status_auth");
 }

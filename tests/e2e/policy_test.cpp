@@ -37,6 +37,12 @@ void check_final_page(const response& got, const access_line& line, const std::s
   CHECK(line.text("unscanned") == "");
 }
 
+// Of a get() of that target.
+void check_final_page(stage& on, const std::string& target, const std::string& reason) {
+  const auto got = on.get(target);
+  check_final_page(got, on.last_line(), reason);
+}
+
 void check_passed(const response& got, const std::string& body, const access_line& line,
                   const std::string& why) {
   CHECK(got.status == 200);
@@ -207,7 +213,7 @@ TEST_CASE("policy: max_body_time does not wait for another byte") {
     to.read_to_end();
     to.close();
   });
-  check_final_page(on.get("/pauses"), on.last_line(), "policy_unscannable");
+  check_final_page(on, "/pauses", "policy_unscannable");
 }
 
 TEST_CASE("policy: a body that outlives max_body_time goes on to the client by on_unscannable") {
@@ -325,7 +331,7 @@ TEST_CASE("policy: a rule that names on_error is stronger than debug_fallback") 
                       "max_scan_size = 5000\n"});
   for (const auto target : {"/strict/a", "/other/a", "/a"}) on.origin.when(target, {.body = "a"});
   on.scanner.play(answer_garbage);
-  check_refusal(on.get("/strict/a"), on.last_line());
+  check_refusal(on, "/strict/a");
   CHECK(on.last_line().text("rule") == "never unscanned");
   CHECK(on.get("/other/a").status == 200);
   CHECK(on.last_line().text("rule") == "says nothing of it");

@@ -256,7 +256,7 @@ TEST_CASE("scanners: checklist 11 43, only one and it does not list RESPMOD mean
   stage on({}, {.options = without_respmod(options_answer())});
   serve_bodies(on);
   wait_for_output(on, "DOES NOT LIST RESPMOD");
-  check_refusal(on.get("/small"), on.last_line());
+  check_refusal(on, "/small");
   CHECK(on.last_line().text("reason") == "icap_scanners_shut");
   CHECK(on.scanner.scans().empty());
 }

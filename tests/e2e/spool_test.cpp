@@ -83,6 +83,12 @@ void check_refused(const response& got, const access_line& line, const std::stri
   CHECK(line.number("status") == 503);
 }
 
+// Of a get() of that target.
+void check_refused(stage& on, const std::string& target, const std::string& reason) {
+  const auto got = on.get(target);
+  check_refused(got, on.last_line(), reason);
+}
+
 // Of that process, files without a name that lie in the folder.
 std::size_t nameless_files(pid_t id, const std::filesystem::path& folder) {
   std::size_t count = 0;
@@ -166,7 +172,7 @@ TEST_CASE("spool: room that is made in time means no error") {
 TEST_CASE("spool: without a wait a full budget means 503 at once") {
   full_spool full("0");
   full.on.origin.when("/second", {.body = noise(1000)});
-  check_refused(full.on.get("/second"), full.on.last_line(), "spool_full");
+  check_refused(full.on, "/second", "spool_full");
   full.let_go();
 }
 
@@ -176,7 +182,7 @@ TEST_CASE("spool: a body larger than the whole budget is refused at once, to the
   on.origin.when("/beyond", {.body = noise(2 * mebibyte + 1)});
   CHECK(difference(on.get("/fits").body, noise(2 * mebibyte)) == "");
   CHECK(on.scanner.scans().size() == 1);
-  check_refused(on.get("/beyond"), on.last_line(), "spool_full");
+  check_refused(on, "/beyond", "spool_full");
   CHECK(on.scanner.scans().size() == 1);
   CHECK(metric(on, "spool_waits_total") == 0);
   CHECK(metric(on, "spool_refusals_total") == 1);
@@ -188,7 +194,7 @@ TEST_CASE("spool: a body without a length outgrows the whole budget") {
   on.origin.when("/fits", {.body = noise(2 * mebibyte - 1), .form = framing::chunked});
   on.origin.when("/beyond", {.body = noise(2 * mebibyte + 1), .form = framing::chunked});
   CHECK(difference(on.get("/fits").body, noise(2 * mebibyte - 1)) == "");
-  check_refused(on.get("/beyond"), on.last_line(), "spool_full");
+  check_refused(on, "/beyond", "spool_full");
   CHECK(metric(on, "spool_refusals_total") == 1);
   check_spool_empty(on);
 }
@@ -201,8 +207,8 @@ TEST_CASE("spool: without a disk what fits into one body's memory is scanned, an
   on.origin.when("/beyond", {.body = noise(mebibyte + 1)});
   on.origin.when("/chunked", {.body = noise(mebibyte + 1), .form = framing::chunked});
   CHECK(difference(on.get("/fits").body, noise(mebibyte)) == "");
-  check_refused(on.get("/beyond"), on.last_line(), "spool_full");
-  check_refused(on.get("/chunked"), on.last_line(), "spool_full");
+  check_refused(on, "/beyond", "spool_full");
+  check_refused(on, "/chunked", "spool_full");
   CHECK(difference(on.get("/fits").body, noise(mebibyte)) == "");
 }
 
@@ -211,7 +217,7 @@ TEST_CASE("spool: a scanner's version that finds no room means 503 and is counte
   on.origin.when("/a", {.body = noise(1000)});
   on.origin.when("/b", {.body = noise(1000)});
   on.scanner.always(adapted("HTTP/1.1 200 OK\r\n\r\n", noise(2 * mebibyte)));
-  check_refused(on.get("/a"), on.last_line(), "spool_full");
+  check_refused(on, "/a", "spool_full");
   CHECK(metric(on, "spool_refusals_total") == 1);
   on.scanner.always(no_modification());
   CHECK(on.get("/b").body == noise(1000));
@@ -229,7 +235,7 @@ TEST_CASE("spool: a folder that is gone costs only those bodies that need a file
   on.origin.when("/small", {.body = noise(60'000)});
   CHECK(on.get("/large").status == 200);
   std::filesystem::remove(dir);
-  check_refused(on.get("/large"), on.last_line(), "spool_failed");
+  check_refused(on, "/large", "spool_failed");
   CHECK(on.get("/small").body == noise(60'000));
   CHECK(metric(on, "transactions_total{reason=\"spool_failed\"}") == 1);
   std::filesystem::create_directory(dir);
@@ -244,9 +250,9 @@ TEST_CASE("spool: a file that may not grow costs only its own transaction") {
     on.origin.when("/fits", {.body = noise(mebibyte), .form = form});
     const rlimit most{mebibyte, mebibyte};
     REQUIRE(::prlimit(on.icapgate.id(), RLIMIT_FSIZE, &most, nullptr) == 0);
-    check_refused(on.get("/large"), on.last_line(), "spool_failed");
+    check_refused(on, "/large", "spool_failed");
     CHECK(difference(on.get("/fits").body, noise(mebibyte)) == "");
-    check_refused(on.get("/large"), on.last_line(), "spool_failed");
+    check_refused(on, "/large", "spool_failed");
     check_spool_empty(on);
   }
 }
@@ -335,7 +341,8 @@ TEST_CASE("spool: with no rate asked for a slow body keeps the scanner's connect
   auto first = on.client();
   first.send("GET", "/slow");
   wait_until("a scan", [&] { return on.scanner.scans().size() == 1; });
-  check_refusal(on.get("/quick"), on.icapgate.line());
+  const auto refused = on.get("/quick");
+  check_refusal(refused, on.icapgate.line());
   CHECK(on.icapgate.line().text("reason") == "icap_acquire_timeout");
   slow.go_on();
   CHECK(difference(first.receive().body, noise(50'000)) == "");

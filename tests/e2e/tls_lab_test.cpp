@@ -202,7 +202,8 @@ TEST_CASE("unix socket: without a socket there nothing is delivered, and the rea
   const temporary_folder folder;
   const auto path = (folder.path() / "scanner.sock").string();
   in_front_of on("icap+unix:" + path + ":/avscan");
-  check_refusal(on.get("/small.txt"), on.icapgate.line());
+  const auto refused = on.get("/small.txt");
+  check_refusal(refused, on.icapgate.line());
   CHECK(on.icapgate.line().text("reason") == "icap_connect_refused");
   const icap_peer scanner({.socket = path});
   wait_until("it is served once there is one", [&] { return on.get("/small.txt").status == 200; });
@@ -213,6 +214,7 @@ TEST_CASE("unix socket: a socket that nobody listens on refuses") {
   const auto path = (folder.path() / "scanner.sock").string();
   icap_peer({.socket = path}).stop();
   in_front_of on("icap+unix:" + path + ":/avscan");
-  check_refusal(on.get("/small.txt"), on.icapgate.line());
+  const auto refused = on.get("/small.txt");
+  check_refusal(refused, on.icapgate.line());
   CHECK(on.icapgate.line().text("reason") == "icap_connect_refused");
 }

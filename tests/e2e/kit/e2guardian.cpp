@@ -112,6 +112,8 @@ void e2guardian::write_main_file() const {
       {"daemongroup", quoted(group_name())},
       {"nodaemon", "on"},
       {"filecachedir", quoted((home / "tmp").string())},
+      // KB; what is larger goes to clamd by its file's name, which Debian 13's may not read.
+      {"maxcontentramcachescansize", "20000"},
       {"pidfilename", quoted((home / "pid").string())},
       {"loglocation", quoted((home / "access.log").string())},
       {"contentscanner", quoted((home / "etc" / "contentscanners" / "clamdscan.conf").string())},

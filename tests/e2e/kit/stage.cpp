@@ -76,4 +76,9 @@ void check_refusal(const response& got, const access_line& line) {
   CHECK(line.text("reason").starts_with("icap_"));
 }
 
+void check_refusal(stage& on, const std::string& target) {
+  const auto got = on.get(target);
+  check_refusal(got, on.last_line());
+}
+
 }  // namespace e2e

@@ -40,5 +40,7 @@ double metric(stage& on, const std::string& row);
 // What every refusal because of the scanner has to look like: 503, a short page that names the
 // request, and nothing of the origin.
 void check_refusal(const response& got, const access_line& line);
+// Of a get() of that target.
+void check_refusal(stage& on, const std::string& target);
 
 }  // namespace e2e
