@@ -165,7 +165,8 @@ TEST_CASE("duties: before a verdict an interim response tells its links and no m
   CHECK(client.wire().read_until("\r\n\r\n") == "HTTP/1.1 102 Processing\r\n\r\n");
   CHECK(client.wire().read_until("\r\n\r\n") ==
         "HTTP/1.1 103 Early Hints\r\nLink: </y.js>\r\n\r\n");
-  check_refusal(client.receive(), on.icapgate.line());
+  const auto refused = client.receive();
+  check_refusal(refused, on.icapgate.line());
 }
 
 TEST_CASE("duties: a client of version 1.0 gets no interim response") {

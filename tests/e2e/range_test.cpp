@@ -493,7 +493,8 @@ TEST_CASE("range: with the scanner in trouble there is no part, unless the polic
   {
     file_play play(1'000);
     play.on.scanner.always(icap_status("500 Error"));
-    check_refusal(play.ask("bytes=0-9"), play.line());
+    const auto refused = play.ask("bytes=0-9");
+    check_refusal(refused, play.line());
   }
   file_play play(1'000, {.fallback = true});
   play.on.scanner.always(icap_status("500 Error"));
@@ -619,7 +620,8 @@ TEST_CASE("range: strip sends the whole and says that there are no ranges") {
 
 TEST_CASE("range: reject answers 416 without asking the origin") {
   file_play play(1'000, with_env({{"ICAPGATE_POLICY__RANGE", "reject"}}));
-  check_range_refused(play.ask("bytes=10-19"), play.line());
+  const auto refused = play.ask("bytes=10-19");
+  check_range_refused(refused, play.line());
   CHECK(play.on.origin.requests().empty());
   const auto json = play.ask({{"Range", "bytes=0-"}, {"Accept", "application/json"}});
   check_range_refused(json, play.line());
@@ -672,8 +674,10 @@ TEST_CASE("range: a 206 that nobody asked for passes where the policy says so, a
 
 TEST_CASE("range: a signed range is refused without asking the origin") {
   file_play play(10'000);
-  check_range_refused(play.ask(signed_over("host;range;x-amz-date")), play.line());
-  check_range_refused(play.ask(signed_over("host;if-range")), play.line());
+  for (const auto signed_fields : {"host;range;x-amz-date", "host;if-range"}) {
+    const auto refused = play.ask(signed_over(signed_fields));
+    check_range_refused(refused, play.line());
+  }
   auto client = play.on.client();
   const auto got =
       client.get("/file?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host%3Brange",
