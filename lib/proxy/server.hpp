@@ -27,7 +27,8 @@ class server {
 
   // Binds every address, but for those that `manager` has sockets for. `settings` must be checked;
   // `log` must outlive the server. Without `again` there are no reloads.
-  // Throws std::system_error, with the address in its text, when an address can't be bound.
+  // Throws std::system_error, with the address in its text, when an address can't be bound, and
+  // std::runtime_error for certificates and for sockets of the manager that no listener takes.
   server(config settings, access_log& log, settings_source again = {},
          service_manager manager = {});
   ~server();

@@ -121,6 +121,14 @@ class gate {
   bool opened_ = false;
 };
 
+// From now on the server answers once the gate is open.
+void hold_answers(world& w, gate& closed) {
+  w.server.play([&w, opened = closed.opened()](const dns_question& one) {
+    opened.wait();
+    return w.server.known(one);
+  });
+}
+
 }  // namespace
 
 TEST_CASE("resolver: an answer is used until its TTL is over, then asked for again") {
@@ -182,10 +190,7 @@ TEST_CASE("resolver: a failure leaves the last good answer in use, and is not re
   CHECK(w.counted.lookups.value() == 2);
   // From now on nobody waits for an answer that may not come.
   gate closed;
-  w.server.play([&w, opened = closed.opened()](const dns_question& one) {
-    opened.wait();
-    return w.server.known(one);
-  });
+  hold_answers(w, closed);
   the_time += 1ms;
   CHECK(w.find("app.test", 0ms) == good);
   CHECK(w.counted.lookups.value() == 3);
@@ -202,10 +207,7 @@ TEST_CASE("resolver: a slow new answer is not waited for long where there is an 
   const answer good{found, {"192.0.2.1"}};
   CHECK(w.find("app.test") == good);
   gate closed;
-  w.server.play([&w, opened = closed.opened()](const dns_question& one) {
-    opened.wait();
-    return w.server.known(one);
-  });
+  hold_answers(w, closed);
   the_time += 1s;
   CHECK(w.find("app.test", 0ms) == good);
   CHECK(w.counted.failures.value() == 0);
@@ -230,10 +232,7 @@ TEST_CASE("resolver: many who want one name wait for one look-up") {
   world w;
   gate closed;
   w.server.set("app.test", {dns_address("192.0.2.1", 10)});
-  w.server.play([&w, opened = closed.opened()](const dns_question& one) {
-    opened.wait();
-    return w.server.known(one);
-  });
+  hold_answers(w, closed);
   std::vector<answer> seen;
   for (int i = 0; i < 20; ++i)
     asio::co_spawn(w.context, w.look("app.test", 0ms), [&](const std::exception_ptr&, answer one) {
@@ -283,10 +282,7 @@ TEST_CASE("resolver: whoever is cancelled leaves, and the others get their answe
   world w;
   gate closed;
   w.server.set("app.test", {dns_address("192.0.2.1", 10)});
-  w.server.play([&w, opened = closed.opened()](const dns_question& one) {
-    opened.wait();
-    return w.server.known(one);
-  });
+  hold_answers(w, closed);
   asio::cancellation_signal cancel;
   bool left = false;
   asio::co_spawn(w.context, w.look("app.test", 0ms),
