@@ -4,8 +4,6 @@
 #include "doctor/examination.hpp"
 #include "doctor/samples.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
@@ -115,7 +113,7 @@ task<finding> examination::parallel() {
   all.running = most_at_once;
   all.all_done.expires_at(clock::time_point::max());
   for (unsigned i = 0; i < most_at_once; ++i)
-    asio::co_spawn(context_, join(all, prober_), asio::detached);
+    proxy::start(context_, join(all, prober_), proxy::unwatched);
   while (all.running > 0) co_await all.all_done.async_wait(proxy::use_op);
   const auto text = std::to_string(all.answered) + " of " + std::to_string(most_at_once) +
                     " connections answered within a second";

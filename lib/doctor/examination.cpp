@@ -3,8 +3,6 @@
 #include "base/units.hpp"
 #include "doctor/advice.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-
 #include <ctime>
 #include <exception>
 
@@ -240,7 +238,7 @@ bool examine(const order& what, report& to) {
   }
   examination all(context, what, std::move(tls), to);
   std::exception_ptr trouble;
-  asio::co_spawn(context, all.run(), [&](std::exception_ptr e) {
+  proxy::start(context, all.run(), [&](const std::exception_ptr& e) {
     trouble = e;
     all.stop();
   });

@@ -1,7 +1,6 @@
 #include "doctor/prober.hpp"
 
 #include "doctor/report.hpp"
-#include "proxy/first_of.hpp"
 #include "proxy/scan.hpp"
 
 #include <algorithm>
@@ -70,8 +69,7 @@ void compare(outcome& out, body_spool& body, body_spool& adapted) {
 
 prober::prober(proxy::asio::io_context& context, const order& what,
                std::shared_ptr<proxy::tls_client> tls)
-    : context_(context),
-      scanner_(what.scanner),
+    : scanner_(what.scanner),
       uri_(scanner_.request_uri()),
       host_(scanner_.authority()),
       vendor_(*what.vendor),
@@ -79,13 +77,13 @@ prober::prober(proxy::asio::io_context& context, const order& what,
       settings_(settings_for(what.timeout)),
       all_(context, [] {}),
       names_(context, all_, what.dns, counted_),
-      connector_(context, all_, names_, scanner_, std::move(tls), settings_.icap_limits.connect,
+      connector_(all_, names_, scanner_, std::move(tls), settings_.icap_limits.connect,
                  reasons) {
   all_.start();
 }
 
 std::unique_ptr<stream> prober::fresh_stream() {
-  return std::make_unique<stream>(stream::socket_type(context_), all_);
+  return std::make_unique<stream>(proxy::descriptor(), all_);
 }
 
 task<outcome> prober::ask_options(stream& to) {

@@ -111,7 +111,6 @@ class prober {
                     proxy::body_spool& body);
   void note(errc reason);
 
-  proxy::asio::io_context& context_;
   const url scanner_;
   const std::string uri_;
   const std::string host_;

@@ -1,7 +1,6 @@
 #include "proxy/admin.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/message.hpp>
@@ -50,11 +49,11 @@ http::response<http::string_body> answer(const admin_source& source, http::verb 
 
 }  // namespace
 
-admin::admin(asio::ip::tcp::acceptor acceptor, admin_source source)
-    : acceptor_(std::move(acceptor)), source_(std::move(source)) {}
+admin::admin(asio::io_context& context, asio::ip::tcp::acceptor acceptor, admin_source source)
+    : context_(context), acceptor_(std::move(acceptor)), source_(std::move(source)) {}
 
 void admin::start() {
-  asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
+  proxy::start(context_, accept(), unwatched);
 }
 
 void admin::stop() {
@@ -70,7 +69,7 @@ task<void> admin::accept() {
       co_await pause.async_wait(use_op);
     }
     if (ec) continue;
-    asio::co_spawn(acceptor_.get_executor(), serve(std::move(client)), asio::detached);
+    proxy::start(context_, serve(std::move(client)), unwatched);
   }
 }
 

@@ -22,8 +22,8 @@ struct admin_source {
 
 class admin {
  public:
-  // `acceptor` listens.
-  admin(asio::ip::tcp::acceptor acceptor, admin_source source);
+  // `acceptor` listens; its context outlives this.
+  admin(asio::io_context& context, asio::ip::tcp::acceptor acceptor, admin_source source);
 
   // Begins to serve on the acceptor's context.
   void start();
@@ -34,6 +34,7 @@ class admin {
   task<void> accept();
   task<void> serve(asio::ip::tcp::socket client);
 
+  asio::io_context& context_;
   asio::ip::tcp::acceptor acceptor_;
   admin_source source_;
 };

@@ -4,7 +4,6 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
 
@@ -121,13 +120,14 @@ patience_limits pace_of_origin(const config& settings, const route_limits& of) {
   return {milliseconds(0), of.min_rate, settings.client.rate_window};
 }
 
-task<errc> take_whole(body_intake& body, const config& settings, spool_budget& budget) {
-  room_wait room(settings, budget);
+task<errc> take_whole(asio::io_context& context, body_intake& body, const config& settings,
+                      spool_budget& budget) {
+  room_wait room(context, settings, budget);
   for (int step = 1; !body.ended(); ++step) {
     switch (body.fill()) {
       case body_intake::status::data:
         room.found();
-        if (step % turn_length == 0) co_await asio::post(asio::use_awaitable);
+        if (step % turn_length == 0) co_await asio::post(context, use_op);
         break;
       case body_intake::status::end:
         break;
@@ -156,7 +156,7 @@ task<bool> room_wait::again() {
     budget_.count_refusal();
     co_return false;
   }
-  asio::steady_timer next(co_await asio::this_coro::executor, deadlines::tick);
+  asio::steady_timer next(context_, deadlines::tick);
   co_await next.async_wait(use_op);
   co_return true;
 }

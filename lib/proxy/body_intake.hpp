@@ -99,14 +99,15 @@ class body_intake {
 
 // Takes what is left of the body. Waits for the origin, and, for a time, for room in the spool.
 // complete, or what the intake failed for, origin_body_timeout, spool_full.
-task<errc> take_whole(body_intake& body, const config& settings, spool_budget& budget);
+task<errc> take_whole(asio::io_context& context, body_intake& body, const config& settings,
+                      spool_budget& budget);
 
 // Waits for room in the spool, for as long as the settings say in all. It is looked for again from
 // time to time: others give room back without telling.
 class room_wait {
  public:
-  room_wait(const config& settings, spool_budget& budget)
-      : longest_(settings.spool_wait), budget_(budget) {}
+  room_wait(asio::io_context& context, const config& settings, spool_budget& budget)
+      : context_(context), longest_(settings.spool_wait), budget_(budget) {}
 
   // Until it is worth while to look again. False: the time is over. Both ends are counted.
   task<bool> again();
@@ -114,6 +115,7 @@ class room_wait {
   void found() { until_.reset(); }
 
  private:
+  asio::io_context& context_;
   const milliseconds longest_;
   spool_budget& budget_;
   std::optional<clock::time_point> until_;

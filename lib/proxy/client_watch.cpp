@@ -16,10 +16,10 @@ void client_watch::end() {
 
 void client_watch::on_expired() {
   if (!on_ || left_) return;
-  pollfd look{client_.socket().native_handle(), POLLRDHUP, 0};
+  pollfd look{client_.number(), POLLRDHUP, 0};
   left_ = ::poll(&look, 1, 0) > 0;
   if (!left_) return expires_after(interval);
-  if (cancel_) cancel_->emit(asio::cancellation_type::terminal);
+  if (cancel_) cancel_->emit();
 }
 
 void client_watch::request_time::begin(milliseconds longest) {
@@ -36,7 +36,7 @@ void client_watch::request_time::end() {
 // Where all deadlines are given up, what waits is told by its own.
 void client_watch::request_time::on_expired() {
   over_ = now() >= end_;
-  if (over_ && cancel_) cancel_->emit(asio::cancellation_type::terminal);
+  if (over_ && cancel_) cancel_->emit();
 }
 
 }  // namespace icapgate::proxy

@@ -2,23 +2,22 @@
 // taken all the time that it may.
 #pragma once
 
+#include "proxy/cancellation.hpp"
 #include "proxy/deadline.hpp"
 #include "proxy/stream.hpp"
-
-#include <boost/asio/cancellation_signal.hpp>
 
 namespace icapgate::proxy {
 
 // Worker thread only; belongs to a session. While it is on, it looks at the client's socket now and
 // then, which costs one system call and works in front of bytes that nobody reads yet. When the
 // client has ended its sending half, the session's coroutine is cancelled: what it waits for ends,
-// its next co_await throws, and all that it owns closes on the way out.
+// which throws, and all that it owns closes on the way out.
 class client_watch final : public deadline {
  public:
   static constexpr milliseconds interval{500};
 
   // `cancel` belongs to the session's coroutine; nullptr: it is only noted that the client left.
-  client_watch(deadlines& all, stream& client, asio::cancellation_signal* cancel)
+  client_watch(deadlines& all, stream& client, cancellation* cancel)
       : deadline(all), client_(client), time_(all, cancel), cancel_(cancel) {}
 
   // A wait for a peer during which the client is watched.
@@ -55,7 +54,7 @@ class client_watch final : public deadline {
  private:
   class request_time final : public deadline {
    public:
-    request_time(deadlines& all, asio::cancellation_signal* cancel)
+    request_time(deadlines& all, cancellation* cancel)
         : deadline(all), cancel_(cancel) {}
     void begin(milliseconds longest);
     void end();
@@ -64,7 +63,7 @@ class client_watch final : public deadline {
    private:
     void on_expired() override;
 
-    asio::cancellation_signal* cancel_;
+    cancellation* cancel_;
     clock::time_point end_ = clock::time_point::max();
     bool over_ = false;
   };
@@ -75,7 +74,7 @@ class client_watch final : public deadline {
 
   stream& client_;
   request_time time_;
-  asio::cancellation_signal* cancel_;
+  cancellation* cancel_;
   bool on_ = false;
   bool left_ = false;
 };

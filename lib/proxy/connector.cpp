@@ -3,7 +3,6 @@
 #include "proxy/tls.hpp"
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 
 #include <stdexcept>
@@ -24,11 +23,10 @@ std::shared_ptr<tls_client> tls_for(const url& address, const tls_settings& sett
   return made;
 }
 
-connector::connector(asio::io_context& context, deadlines& all, resolver& names, const url& address,
+connector::connector(deadlines& all, resolver& names, const url& address,
                      std::shared_ptr<tls_client> tls, milliseconds timeout,
                      const connect_reasons& reasons)
-    : context_(context),
-      all_(all),
+    : all_(all),
       names_(names),
       address_(address),
       tls_(std::move(tls)),
@@ -119,7 +117,7 @@ errc connector::reason_of(dns_status status) const {
 
 task<errc> connector::connect_new(std::unique_ptr<stream>& fresh, const endpoint_type& address,
                                   milliseconds timeout) {
-  fresh = std::make_unique<stream>(stream::socket_type(context_), all_);
+  fresh = std::make_unique<stream>(descriptor(), all_);
   co_return co_await connect_to(*fresh, address, timeout);
 }
 

@@ -41,9 +41,9 @@ class connector {
  public:
   // To a URL's host and port, to the hosts that DNS names for its service, or to its unix socket.
   // `tls`: none for a plain connection. `timeout` bounds each look-up of a name, and each address,
-  // TLS included; 0: never given up by us. Loop, deadlines and resolver outlive it.
-  connector(asio::io_context& context, deadlines& all, resolver& names, const url& address,
-            std::shared_ptr<tls_client> tls, milliseconds timeout, const connect_reasons& reasons);
+  // TLS included; 0: never given up by us. Deadlines and resolver outlive it.
+  connector(deadlines& all, resolver& names, const url& address, std::shared_ptr<tls_client> tls,
+            milliseconds timeout, const connect_reasons& reasons);
 
   // Tries every address until one takes the connection. Each new one begins with another address,
   // so that a name with several spreads them.
@@ -55,7 +55,7 @@ class connector {
   task<std::vector<asio::ip::tcp::endpoint>> addresses();
 
  private:
-  using endpoint_type = stream::socket_type::endpoint_type;
+  using endpoint_type = stream::endpoint_type;
   // A host's name or address.
   struct place {
     std::string host;
@@ -72,7 +72,6 @@ class connector {
   task<errc> connect_to(stream& fresh, const endpoint_type& address, milliseconds timeout);
   errc reason_of(const boost::system::error_code& ec) const;
 
-  asio::io_context& context_;
   deadlines& all_;
   resolver& names_;
   const url address_;

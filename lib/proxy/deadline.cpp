@@ -16,6 +16,10 @@ clock::time_point deadline::now() const {
   return all_.now_;
 }
 
+asio::io_context& deadline::context() const {
+  return all_.context();
+}
+
 void deadline::expire_now() {
   if (expired_) return;
   expired_ = true;
@@ -23,7 +27,7 @@ void deadline::expire_now() {
 }
 
 deadlines::deadlines(asio::io_context& context, std::function<void()> on_tick)
-    : timer_(context), on_tick_(std::move(on_tick)) {}
+    : context_(context), timer_(context), on_tick_(std::move(on_tick)) {}
 
 void deadlines::start() {
   now_ = clock::now();

@@ -30,6 +30,7 @@ class deadline : public boost::intrusive::list_base_hook<
   bool expired() const { return expired_; }
   // The time at the last tick, which costs nothing.
   clock::time_point now() const;
+  asio::io_context& context() const;
 
  protected:
   // The time has come: whatever waits must be woken.
@@ -56,6 +57,7 @@ class deadlines {
 
   // The time at the last tick.
   clock::time_point now() const { return now_; }
+  asio::io_context& context() { return context_; }
 
   // Expires all that are there and all that will be set.
   void expire_all();
@@ -67,6 +69,7 @@ class deadlines {
   void arm();
   void look();
 
+  asio::io_context& context_;
   asio::steady_timer timer_;
   std::function<void()> on_tick_;
   clock::time_point now_ = clock::now();

@@ -75,10 +75,10 @@ class icap_client::turn {
   const scan_report& report_;
 };
 
-icap_client::service::service(asio::io_context& context, deadlines& all, resolver& names,
+icap_client::service::service(deadlines& all, resolver& names,
                               std::shared_ptr<scanner_state> its_state, const config& settings)
     : state(std::move(its_state)),
-      connect(context, all, names, state->address(), state->tls(), settings.icap_limits.connect,
+      connect(all, names, state->address(), state->tls(), settings.icap_limits.connect,
               scanner_connect_reasons),
       pool(idle_connections(*state, settings), settings.icap_limits.idle) {}
 
@@ -96,7 +96,7 @@ icap_client::icap_client(asio::io_context& context, deadlines& all, resolver& na
   for (const auto& state : made_of_->scanners) {
     auto same = before ? before->find(*state) : nullptr;
     services_.push_back(same ? std::move(same)
-                             : std::make_shared<service>(context, all, names, state, settings_));
+                             : std::make_shared<service>(all, names, state, settings_));
   }
   for (const auto& r : settings_.routes) {
     auto among = find_services(r.scanners);
@@ -320,7 +320,7 @@ icap::exchange_request icap_client::request_for(const service& at, const attempt
 task<errc> icap_client::complete_partial(attempt& current, std::uint64_t original_from) {
   auto& body = current.body;
   auto& spool = body.spool();
-  const auto taken = co_await take_whole(body, settings_, budget_);
+  const auto taken = co_await take_whole(context_, body, settings_, budget_);
   if (taken != errc::complete) co_return taken;
   if (original_from > spool.size()) co_return errc::icap_answer_invalid;
   body_spool::reader original(spool);
@@ -386,8 +386,8 @@ void icap_client::keep_warm(service& at, clock::time_point now) {
   while (at.pool.size() + at.opening < warm_share_ && at.state->try_open_warm(now)) {
     ++at.opening;
     auto fresh = std::make_unique<connection>(scanner_state::open_connection(at.state));
-    asio::co_spawn(context_, open_warm(shared_from_this(), at.shared_from_this(), std::move(fresh)),
-                   asio::detached);
+    start(context_, open_warm(shared_from_this(), at.shared_from_this(), std::move(fresh)),
+          unwatched);
   }
 }
 

@@ -73,8 +73,8 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     bool reused = false;
   };
   struct service : std::enable_shared_from_this<service> {
-    service(asio::io_context& context, deadlines& all, resolver& names,
-            std::shared_ptr<scanner_state> its_state, const config& settings);
+    service(deadlines& all, resolver& names, std::shared_ptr<scanner_state> its_state,
+            const config& settings);
     std::shared_ptr<scanner_state> state;
     connector connect;
     idle_pool<connection> pool;

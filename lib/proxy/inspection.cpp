@@ -91,7 +91,7 @@ task<void> inspection::ask() {
     if (!report_.postponed) co_return;
     resources_.metrics.scans_postponed.add();
   }
-  const auto taken = co_await take_whole(intake_, resources_.settings, resources_.budget);
+  const auto taken = co_await take_whole(resources_.context, intake_, resources_.settings, resources_.budget);
   if (taken == errc::complete)
     report_ = co_await resources_.scanners->respmod(route_, job, intake_, adapted_);
   else
@@ -101,7 +101,7 @@ task<void> inspection::ask() {
 // Makes sure of room for a body whose length is known, before any of it is fetched.
 task<errc> inspection::reserve() {
   if (!length_ || *length_ <= resources_.settings.spool_memory) co_return errc::complete;
-  room_wait room(resources_.settings, resources_.budget);
+  room_wait room(resources_.context, resources_.settings, resources_.budget);
   while (!body_.reserve(*length_)) {
     const bool hopeless = body_.never_holds(*length_);
     if (hopeless) resources_.budget.count_refusal();

@@ -2,24 +2,14 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "proxy/task.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <chrono>
 #include <cstddef>
 
 namespace icapgate::proxy {
-
-namespace asio = boost::asio;
-
-template <class T>
-using task = asio::awaitable<T>;
-
-// Errors are values: co_await gives (error_code, ...).
-inline constexpr auto use_op = asio::as_tuple(asio::use_awaitable);
 
 using clock = std::chrono::steady_clock;
 using milliseconds = std::chrono::milliseconds;

@@ -1,33 +1,33 @@
 #include "proxy/origin_client.hpp"
 
-#include <cstring>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <sys/socket.h>
 
 namespace icapgate::proxy {
 namespace {
 
 // Empty for a unix socket, and where the peer is gone already.
-std::string peer_address(const stream::socket_type& socket) {
-  boost::system::error_code ec;
-  const auto peer = socket.remote_endpoint(ec);
-  asio::ip::tcp::endpoint address;
-  const bool local = peer.protocol().family() == AF_UNIX;
-  if (ec || local || peer.size() > address.capacity()) return {};
-  std::memcpy(address.data(), peer.data(), peer.size());
-  address.resize(peer.size());
-  return address.address().to_string();
+std::string peer_address(const stream& connected) {
+  asio::ip::tcp::endpoint peer;
+  auto size = static_cast<socklen_t>(peer.capacity());
+  if (::getpeername(connected.number(), peer.data(), &size) != 0 ||
+      peer.data()->sa_family == AF_UNIX)
+    return {};
+  return peer.address().to_string();
 }
 
 }  // namespace
 
-origin_client::origin_client(asio::io_context& context, deadlines& all, resolver& names,
-                             block_pool& blocks, const config& settings, const url& address,
+origin_client::origin_client(deadlines& all, resolver& names, block_pool& blocks,
+                             const config& settings, const url& address,
                              std::shared_ptr<tls_client> tls, worker_metrics& metrics)
     : settings_(settings),
       blocks_(blocks),
       metrics_(metrics),
       authority_(address.authority()),
       connector_(
-          context, all, names, address, std::move(tls), settings.limits.connect,
+          all, names, address, std::move(tls), settings.limits.connect,
           {errc::origin_resolve_failed, errc::origin_connect_refused, errc::origin_connect_timeout,
            errc::origin_connect_failed, errc::origin_tls_failed, errc::origin_tls_certificate}),
       pool_(settings.origin_limits.idle_connections, settings.origin_limits.idle) {}
@@ -42,7 +42,7 @@ task<result<std::unique_ptr<origin_connection>>> origin_client::acquire(bool fre
   auto connected = co_await connector_.connect(timeout);
   if (!connected) co_return connected.error();
   metrics_.origin_connects.add();
-  auto address = peer_address((*connected)->socket());
+  auto address = peer_address(**connected);
   auto fresh_one =
       std::make_unique<origin_connection>(std::move(*connected), blocks_, settings_.max_head);
   fresh_one->address = std::move(address);

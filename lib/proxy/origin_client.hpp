@@ -29,9 +29,8 @@ struct origin_connection {
 // Worker thread only.
 class origin_client {
  public:
-  origin_client(asio::io_context& context, deadlines& all, resolver& names, block_pool& blocks,
-                const config& settings, const url& address, std::shared_ptr<tls_client> tls,
-                worker_metrics& metrics);
+  origin_client(deadlines& all, resolver& names, block_pool& blocks, const config& settings,
+                const url& address, std::shared_ptr<tls_client> tls, worker_metrics& metrics);
 
   // A pooled connection where there is one and `fresh` is false, else a new one; `timeout` bounds
   // the look-up of its name, and each address.

@@ -1,5 +1,4 @@
 #include "http/rules.hpp"
-#include "proxy/first_of.hpp"
 #include "proxy/origin_client.hpp"
 
 namespace icapgate::proxy {

@@ -24,14 +24,13 @@ bool counts_against_origin(errc reason) {
 
 }  // namespace
 
-origin_server::origin_server(asio::io_context& context, deadlines& all, resolver& names,
-                             block_pool& blocks, std::shared_ptr<const generation> made,
-                             const url& address, worker_metrics& of_worker)
+origin_server::origin_server(deadlines& all, resolver& names, block_pool& blocks,
+                             std::shared_ptr<const generation> made, const url& address,
+                             worker_metrics& of_worker)
     : made_of(std::move(made)),
       name(address.to_string()),
       port(address.port),
-      client(context, all, names, blocks, made_of->settings, address, made_of->tls_of(address),
-             of_worker),
+      client(all, names, blocks, made_of->settings, address, made_of->tls_of(address), of_worker),
       metrics(of_worker.origins[name]) {}
 
 origin_use::origin_use(origin_server& server, bool trial) : server_(server), trial_(trial) {
@@ -73,15 +72,14 @@ void origin_use::note_ejection(bool before) {
   }
 }
 
-origins::origins(asio::io_context& context, deadlines& all, resolver& names, block_pool& blocks,
+origins::origins(deadlines& all, resolver& names, block_pool& blocks,
                  const std::shared_ptr<const generation>& made, worker_metrics& metrics,
                  const origins* before)
     : routes_(made->settings.routes) {
   for (const auto& one : distinct_origins(routes_)) {
     auto same = before ? before->find(one.to_string(), made->settings) : nullptr;
-    all_.push_back(
-        same ? std::move(same)
-             : std::make_shared<origin_server>(context, all, names, blocks, made, one, metrics));
+    all_.push_back(same ? std::move(same)
+                        : std::make_shared<origin_server>(all, names, blocks, made, one, metrics));
   }
   for (const auto& r : routes_) {
     auto& servers = by_route_.emplace_back();

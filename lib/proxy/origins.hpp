@@ -16,7 +16,7 @@ namespace icapgate::proxy {
 // An origin, how much it has to do, and whether it is left alone since it could not be connected to
 // or did not answer. Worker thread only.
 struct origin_server {
-  origin_server(asio::io_context& context, deadlines& all, resolver& names, block_pool& blocks,
+  origin_server(deadlines& all, resolver& names, block_pool& blocks,
                 std::shared_ptr<const generation> made, const url& address,
                 worker_metrics& metrics);
 
@@ -54,7 +54,7 @@ class origin_use {
 class origins {
  public:
   // What is the same as `before`, where there is one, stays: connections, load, ejection.
-  origins(asio::io_context& context, deadlines& all, resolver& names, block_pool& blocks,
+  origins(deadlines& all, resolver& names, block_pool& blocks,
           const std::shared_ptr<const generation>& made, worker_metrics& metrics,
           const origins* before = nullptr);
 

@@ -90,7 +90,7 @@ class idle_pool {
     if (entries_.empty()) return false;
     polled_.clear();
     for (const auto& e : entries_)
-      polled_.push_back({e.it->socket->socket().native_handle(), POLLIN | POLLRDHUP, 0});
+      polled_.push_back({e.it->socket->number(), POLLIN | POLLRDHUP, 0});
     poll_now(polled_);
     const auto now = clock::now();
     bool any = false;

@@ -1,6 +1,5 @@
 #include "proxy/scan.hpp"
 
-#include "proxy/first_of.hpp"
 
 namespace icapgate::proxy {
 namespace {

@@ -4,8 +4,6 @@
 #include "base/log.hpp"
 #include "icap/options.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include <array>
 
@@ -49,7 +47,7 @@ scanner_watch::scanner_watch(asio::io_context& context, std::shared_ptr<const ge
       names_(context, all_, settings_.dns, names),
       budget_(budget) {
   for (const auto& state : made_of_->scanners) {
-    connector connect(context, all_, names_, state->address(), state->tls(),
+    connector connect(all_, names_, state->address(), state->tls(),
                       settings_.icap_limits.connect, scanner_connect_reasons);
     auto one =
         std::make_unique<patient>(patient{state, std::move(connect), asio::steady_timer(context)});
@@ -62,7 +60,7 @@ scanner_watch::scanner_watch(asio::io_context& context, std::shared_ptr<const ge
 void scanner_watch::start() {
   all_.start();
   for (auto& one : patients_)
-    asio::co_spawn(context_, watch(shared_from_this(), *one), asio::detached);
+    proxy::start(context_, watch(shared_from_this(), *one), unwatched);
 }
 
 void scanner_watch::stop() {

@@ -153,7 +153,7 @@ void server::impl::open_admin() {
   source.status = [this] { return status(); };
   source.live = [this] { return live(); };
   source.ready = [this] { return ready(); };
-  admin_ = std::make_unique<admin>(std::move(acceptor), std::move(source));
+  admin_ = std::make_unique<admin>(context_, std::move(acceptor), std::move(source));
 }
 
 int server::impl::run() {

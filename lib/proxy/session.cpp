@@ -7,13 +7,8 @@
 #include "proxy/tls_server.hpp"
 #include "proxy/transaction.hpp"
 
-#include <boost/asio/this_coro.hpp>
-
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 
 namespace icapgate::proxy {
 namespace {
@@ -52,13 +47,13 @@ class open_transaction {
 
 }  // namespace
 
-session::session(worker_core& core, std::shared_ptr<const entrance> by, stream::socket_type socket,
-                 const http::arrival& from, admission::ticket place,
-                 asio::cancellation_signal* cancel)
+session::session(worker_core& core, std::shared_ptr<const entrance> by, descriptor socket,
+                 const http::arrival& from, admission::ticket place, cancellation* cancel)
     : core_(core),
       resources_(core.current),
       entrance_(std::move(by)),
       client_(std::move(socket), core.all_deadlines),
+      cancel_(cancel),
       watch_(core.all_deadlines, client_, cancel),
       reader_(client_, core.blocks, resources_->settings.max_head,
               resources_->settings.max_request_line),
@@ -80,14 +75,13 @@ task<errc> session::begin() {
 
 // Whoever sends nothing only looked whether we listen.
 task<errc> session::begin_tls() {
-  const int socket = client_.socket().native_handle();
   client_.expires_after(resources_->settings.client.header);
   idle_ = true;
   unsigned char first = 0;
   for (;;) {
-    const auto got = ::recv(socket, &first, 1, MSG_PEEK);
-    if (got == 1) break;
-    const bool wait = got < 0 && (errno == EAGAIN || errno == EINTR);
+    const auto got = client_.try_peek(asio::buffer(&first, 1));
+    if (got.status == io_status::ok) break;
+    const bool wait = got.status == io_status::would_block;
     if (!wait || core_.draining) co_return errc::client_closed;
     const auto ready = co_await client_.wait_readable();
     if (ready != io_status::ok && !core_.draining) co_return errc::client_closed;
@@ -104,26 +98,25 @@ task<errc> session::begin_tls() {
 
 // Takes exactly the header's bytes out of the socket: what follows them is another layer's.
 task<errc> session::read_proxy_header() {
-  const int socket = client_.socket().native_handle();
   std::array<char, max_proxy_header> received;
   std::size_t size = 0;
   client_.expires_after(resources_->settings.client.header);
   for (;;) {
-    const auto got = ::recv(socket, received.data() + size, received.size() - size, MSG_PEEK);
-    const bool wait = got < 0 && (errno == EAGAIN || errno == EINTR);
-    if (got == 0 && size == 0) co_return errc::client_closed;  // a look whether we listen
-    if (got <= 0 && !wait) co_return errc::client_proxy_invalid;
-    if (wait) {
+    const auto got = client_.try_peek(asio::buffer(received.data() + size, received.size() - size));
+    const bool looked = got.status == io_status::eof && size == 0;  // whether we listen
+    if (looked) co_return errc::client_closed;
+    if (got.status == io_status::would_block) {
       const auto ready = co_await client_.wait_readable();
       if (ready != io_status::ok) co_return errc::client_proxy_invalid;
       continue;
     }
-    const auto seen = size + static_cast<std::size_t>(got);
+    if (got.status != io_status::ok) co_return errc::client_proxy_invalid;
+    const auto seen = size + got.bytes;
     const auto header = parse_proxy_header({received.data(), seen});
     if (header.state == proxy_header::status::invalid) co_return errc::client_proxy_invalid;
     const bool complete = header.state == proxy_header::status::complete;
     const auto end = complete ? header.size : seen;
-    ::recv(socket, received.data() + size, end - size, 0);
+    client_.try_read(asio::buffer(received.data() + size, end - size));
     size = end;
     if (!complete) continue;
     if (header.client) from_.peer = header.client;
@@ -232,7 +225,7 @@ task<errc> session::run_transaction(transaction& one) {
     if (!watch_.client_left() && !watch_.is_time_over()) throw;
   }
   if (watch_.client_left()) co_return errc::client_closed;
-  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  cancel_->reset();
   co_return co_await one.give_up(errc::client_request_timeout);
 }
 

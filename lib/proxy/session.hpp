@@ -19,10 +19,9 @@ class transaction;
 class session : public boost::intrusive::list_base_hook<
                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
-  // `cancel`: of the coroutine that run() is awaited in, for when the client leaves.
-  session(worker_core& core, std::shared_ptr<const entrance> by, stream::socket_type socket,
-          const http::arrival& from, admission::ticket place,
-          asio::cancellation_signal* cancel = nullptr);
+  // `cancel`: of the chain that run() is awaited in, for when the client leaves.
+  session(worker_core& core, std::shared_ptr<const entrance> by, descriptor socket,
+          const http::arrival& from, admission::ticket place, cancellation* cancel = nullptr);
   ~session();
 
   // Serves until the client, a limit or a drain ends the connection.
@@ -53,6 +52,7 @@ class session : public boost::intrusive::list_base_hook<
   std::shared_ptr<worker_resources> resources_;
   const std::shared_ptr<const entrance> entrance_;
   stream client_;
+  cancellation* const cancel_;
   client_watch watch_;
   http_reader reader_;
   http::arrival from_;

@@ -3,13 +3,11 @@
 
 #include "proxy/buffers.hpp"
 #include "proxy/deadline.hpp"
+#include "proxy/descriptor.hpp"
 #include "proxy/io.hpp"
+#include "proxy/poller.hpp"
 
-#include <boost/asio/append.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/post.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -20,37 +18,41 @@
 
 namespace icapgate::proxy {
 
+class stream;
 class tls_channel;
 class tls_side;
 enum class tls_status : std::uint8_t;
 
-class stream final : public deadline {
+// That an attempt on a stream is worth while.
+struct stream_event {
+  stream& of;
+  io_kind what;
+};
+
+// co_await gives ok, or timed_out where the deadline of the first event's stream has passed.
+class stream_wait final : public poll_wait {
  public:
-  using socket_type = asio::generic::stream_protocol::socket;
+  explicit stream_wait(const stream_event& one);
+  stream_wait(const stream_event& a, const stream_event& b);
+
+  bool await_ready() const { return ready_; }
+  io_status await_resume() const;
 
  private:
-  using wait_type = socket_type::wait_type;
+  stream& of_;
+  bool ready_;
+};
 
-  auto start_waiting(wait_type what) {
-    auto token = asio::deferred;
-    auto start = [this](auto handler, wait_type wanted) {
-      if (tls_ && has_input(wanted))
-        asio::post(socket_.get_executor(),
-                   asio::append(std::move(handler), boost::system::error_code()));
-      else
-        socket_.async_wait(tls_ ? needed_for(wanted) : wanted, std::move(handler));
-    };
-    return asio::async_initiate<decltype(token), void(boost::system::error_code)>(std::move(start),
-                                                                                  token, what);
-  }
-
+class stream final : public deadline {
  public:
-  // Takes over a connected socket, or an unconnected one to be connect()ed.
-  stream(socket_type socket, deadlines& all);
+  using endpoint_type = asio::generic::stream_protocol::endpoint;
+
+  // Takes over a connected socket, or none: then it is to be connect()ed.
+  stream(descriptor socket, deadlines& all);
   ~stream() override;
 
   // Connects; the deadline bounds it. ok, timed_out, or the system's error.
-  task<boost::system::error_code> connect(const socket_type::endpoint_type& peer);
+  task<boost::system::error_code> connect(const endpoint_type& peer);
 
   // From now on what is read and written goes through TLS, as client or as server. The deadline
   // bounds it. Anything but ok: the stream is of no use any more.
@@ -65,16 +67,19 @@ class stream final : public deadline {
   io_result try_read(const mutable_buffers& into);
   io_result try_read(asio::mutable_buffer into);
   io_result try_write(const const_buffers& from);
+  // What is there, which the next attempt reads again. Not with TLS.
+  io_result try_peek(asio::mutable_buffer into);
   // From an open file to the socket; without TLS not by way of this process.
   io_result try_send_file(int file, std::uint64_t offset, std::uint64_t max);
 
-  // Waits until an attempt is worth while, or the deadline has passed: ok or timed_out.
-  task<io_status> wait_readable() { return wait(socket_type::wait_read); }
-  task<io_status> wait_writable() { return wait(socket_type::wait_write); }
+  // Waits until an attempt is worth while, or the deadline has passed: ok or timed_out. In each
+  // direction one wait at a time.
+  stream_wait wait_readable() { return stream_wait(readable()); }
+  stream_wait wait_writable() { return stream_wait(writable()); }
 
-  // As one operation among several (first_of); the result is to be ignored, the next attempt tells.
-  auto readable() { return start_waiting(socket_type::wait_read); }
-  auto writable() { return start_waiting(socket_type::wait_write); }
+  // For first_of.
+  stream_event readable() { return {*this, io_kind::read}; }
+  stream_event writable() { return {*this, io_kind::write}; }
 
   // Writes all, waiting where needed; each step of progress renews the deadline. 0: no deadline.
   task<io_status> write_all(const_buffers from, milliseconds progress);
@@ -92,21 +97,32 @@ class stream final : public deadline {
   // Closes so that the peer sees a failure, not an end.
   void reset();
   bool is_open() const { return socket_.is_open(); }
-  socket_type& socket() { return socket_; }
+  // Of the system.
+  int number() const { return socket_.number(); }
 
  private:
-  io_result counted(io_result one);
-  task<io_status> wait(wait_type what);
-  task<boost::system::error_code> connect_local(const socket_type::endpoint_type& peer);
-  // With TLS only: bytes that wait in this process, and the direction of the socket that it needs.
-  bool has_input(wait_type what) const;
-  wait_type needed_for(wait_type what) const;
+  friend stream_wait;
+
+  io_result tried(ssize_t result, io_kind what, std::size_t wanted);
+  io_result tried_tls(io_result one, io_kind what);
+  io_result sent(ssize_t result);
+  task<boost::system::error_code> connect_local(const endpoint_type& peer);
+  // An attempt need not be waited for: it is too late, or bytes wait in this process.
+  bool is_due(io_kind what) const;
+  // With TLS only: the direction of the socket that is meant.
+  io_kind needed_for(io_kind what) const;
   void on_expired() override;
 
-  socket_type socket_;
+  descriptor socket_;
+  polled polled_;
   std::uint64_t written_ = 0;
   bool mid_write_ = false;
   std::unique_ptr<tls_channel> tls_;
 };
+
+// Until one of them is worth while; the next attempt on each tells which.
+inline stream_wait first_of(const stream_event& a, const stream_event& b) {
+  return stream_wait(a, b);
+}
 
 }  // namespace icapgate::proxy

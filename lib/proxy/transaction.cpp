@@ -4,7 +4,6 @@
 #include "http/signature.hpp"
 #include "proxy/monitor.hpp"
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
@@ -278,7 +277,6 @@ task<void> transaction::scan() {
     co_await inspection_->run();
     co_return;
   }
-  using namespace asio::experimental::awaitable_operators;
   asio::steady_timer pause(resources_.context);
   bool judged = false;
   const auto judge = [&]() -> task<void> {
@@ -286,7 +284,7 @@ task<void> transaction::scan() {
     judged = true;
     pause.cancel();
   };
-  co_await (judge() && trickle(pause, judged));
+  co_await both(judge(), trickle(pause, judged));
 }
 
 // Keeps a client from giving up while the scanner works: the beginning of the body, slowly.

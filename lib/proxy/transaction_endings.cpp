@@ -35,8 +35,8 @@ task<errc> transaction::relay() {
 // A response that was scanned, or that the policy lets pass though it could not be.
 task<errc> transaction::relay_judged() {
   if (to_client_.status() != 0 || !serves_ranges()) co_return co_await relay();
-  const auto taken =
-      co_await take_whole(inspection_->intake(), resources_.settings, resources_.budget);
+  const auto taken = co_await take_whole(resources_.context, inspection_->intake(),
+                                         resources_.settings, resources_.budget);
   // The verdict stands, but not all of the body can be kept: RFC 9110 14.2 allows to ignore Range.
   if (is_doubt(taken)) co_return co_await relay();
   if (taken != errc::complete) co_return co_await fail(taken);

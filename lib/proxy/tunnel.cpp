@@ -1,7 +1,5 @@
 #include "proxy/tunnel.hpp"
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-
 namespace icapgate::proxy {
 namespace {
 
@@ -20,7 +18,7 @@ class direction {
         over_(over) {}
 
   // Until the sender's half has ended, or either side fails.
-  task<io_status> run() {
+  task<void> run() {
     auto status = co_await write(early_);
     for (int step = 1; status == io_status::ok && !over_; ++step) {
       const auto got = from_.try_read({piece_.data(), block::size});
@@ -34,14 +32,17 @@ class direction {
     }
     if (status == io_status::eof) {
       to_.shutdown();
-      co_return io_status::ok;
+      co_return;
     }
     // Nothing that the other direction still carries would make sense without this one.
     over_ = true;
     from_.expire_now();
     to_.expire_now();
-    co_return status;
+    idle_ended_ = status == io_status::timed_out;
   }
+
+  // It ended since no byte came for too long.
+  bool was_idle() const { return idle_ended_; }
 
  private:
   task<io_status> write(std::string_view bytes) {
@@ -75,6 +76,7 @@ class direction {
   milliseconds idle_;
   std::uint64_t& moved_;
   bool& over_;
+  bool idle_ended_ = false;
 };
 
 }  // namespace
@@ -82,14 +84,12 @@ class direction {
 task<errc> run_tunnel(stream& client, stream& origin, std::string_view from_client,
                       std::string_view from_origin, block_pool& blocks, milliseconds idle,
                       tunnel_bytes& moved) {
-  using namespace asio::experimental::awaitable_operators;
   bool over = false;
   direction up(client, origin, from_client, blocks, idle, moved.to_origin, over);
   direction down(origin, client, from_origin, blocks, idle, moved.to_client, over);
-  const auto [sent, received] = co_await (up.run() && down.run());
+  co_await both(up.run(), down.run());
   // A tunnel has no end that would be complete: whoever leaves, leaves.
-  if (sent == io_status::timed_out || received == io_status::timed_out) co_return errc::tunnel_idle;
-  co_return errc::complete;
+  co_return up.was_idle() || down.was_idle() ? errc::tunnel_idle : errc::complete;
 }
 
 }  // namespace icapgate::proxy

@@ -2,19 +2,19 @@
 
 #include "proxy/session.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cinttypes>
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <span>
 
@@ -23,6 +23,9 @@ namespace {
 
 // After a failed accept (descriptors used up), so that the loop is not busy with failing.
 constexpr milliseconds accept_pause{100};
+
+// Clients that are taken in before others on the worker have their turn.
+constexpr int accept_turn = 16;
 
 std::uint64_t random_number() {
   std::random_device source;
@@ -118,7 +121,7 @@ worker_resources::worker_resources(worker_core& its_core, std::shared_ptr<const 
       budget(core.budget),
       context(core.context),
       blocks(core.blocks),
-      origins(context, core.all_deadlines, core.names, blocks, made_of, metrics,
+      origins(core.all_deadlines, core.names, blocks, made_of, metrics,
               before ? &before->origins : nullptr),
       scanners(std::make_shared<icap_client>(context, core.all_deadlines, core.names, blocks,
                                              made_of, metrics, budget,
@@ -179,7 +182,7 @@ void worker::open(opened& one) {
       std::make_shared<door>(door{std::move(one.id), std::move(acceptor), std::move(one.into)});
   doors_.push_back(made);
   ++accepting_;
-  asio::co_spawn(core_.context, accept(std::move(made)), [this](const std::exception_ptr& failure) {
+  start(core_.context, accept(std::move(made)), [this](const std::exception_ptr& failure) {
     --accepting_;
     report(failure);
     stop_when_idle();
@@ -189,27 +192,35 @@ void worker::open(opened& one) {
 // The system has accepted some clients already: they are served, and not cut off. Not more than its
 // queue holds: who still comes may come for ever.
 void worker::close(door& one) {
-  boost::system::error_code ec;
-  for (int taken = 0; taken < listen_backlog; ++taken) {
-    any_endpoint from;
-    any_socket client = one.acceptor.accept(core_.context, from, ec);
-    if (ec) break;
-    admit(std::move(client), from, one);
-  }
-  one.acceptor.close(ec);
+  take_in(one, listen_backlog);
+  boost::system::error_code ignored;
+  one.acceptor.close(ignored);
 }
 
 task<void> worker::accept(std::shared_ptr<door> at) {
   while (at->acceptor.is_open()) {
-    any_endpoint from;
-    auto [ec, client] = co_await at->acceptor.async_accept(core_.context, from, use_op);
-    if (ec == asio::error::connection_aborted) continue;
-    // A client that was accepted just before the end is served like those in the queue.
-    if (ec && !at->acceptor.is_open()) break;
-    if (ec) log::warn("cannot accept a connection: ", ec.message());
-    const bool go_on = !ec && admit(std::move(client), from, *at);
+    co_await at->acceptor.async_wait(any_acceptor::wait_read, use_op);
+    if (!at->acceptor.is_open()) break;
+    const bool go_on = take_in(*at, accept_turn);
     if (!go_on) co_await pause_accepting();
   }
+}
+
+// At most so many of those that stand in the queue. False: no more can be taken now.
+bool worker::take_in(door& at, int most) {
+  for (int taken = 0; taken < most; ++taken) {
+    any_endpoint from;
+    auto size = static_cast<socklen_t>(from.capacity());
+    descriptor client(
+        ::accept4(at.acceptor.native_handle(), from.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!client.is_open() && (errno == ECONNABORTED || errno == EINTR)) continue;
+    if (!client.is_open() && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    if (!client.is_open()) log::warn("cannot accept a connection: ", std::strerror(errno));
+    if (!client.is_open()) return false;
+    from.resize(size);
+    if (!admit(std::move(client), from, at)) return false;
+  }
+  return true;
 }
 
 task<void> worker::pause_accepting() {
@@ -219,13 +230,13 @@ task<void> worker::pause_accepting() {
 
 // Begins its session, or closes it. False: the descriptors are used up, as far as they are meant
 // for clients.
-bool worker::admit(any_socket client, const any_endpoint& from, const door& at) {
+bool worker::admit(descriptor client, const any_endpoint& from, const door& at) {
   auto& metrics = core_.metrics;
   const auto refuse = [&metrics](refusal why) {
     metrics.clients_refused[static_cast<std::size_t>(why)].add();
   };
   metrics.clients_accepted.add();
-  if (!core_.clients.may_use(client.native_handle())) {
+  if (!core_.clients.may_use(client.number())) {
     refuse(refusal::descriptors);
     return false;
   }
@@ -238,33 +249,32 @@ bool worker::admit(any_socket client, const any_endpoint& from, const door& at) 
   arrived.peer = address_of(from);
   const auto& trusted = at.into->trusted_proxies;
   arrived.trusted = arrived.peer ? trusted.contains(*arrived.peer) : trusted.contains_local();
-  boost::system::error_code ignored;
-  if (arrived.peer) client.set_option(asio::ip::tcp::no_delay(true), ignored);
+  const int on = 1;
+  if (arrived.peer) ::setsockopt(client.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   begin_session(std::move(client), arrived, *std::move(place), at);
   return true;
 }
 
-void worker::begin_session(any_socket client, const http::arrival& from, admission::ticket place,
+void worker::begin_session(descriptor client, const http::arrival& from, admission::ticket place,
                            const door& at) {
   core_.metrics.clients_open.add();
   // The session is gone before the handler is called, and what could cancel it must not be.
-  auto cancel = std::make_unique<asio::cancellation_signal>();
-  const auto slot = cancel->slot();
-  auto one = std::make_unique<session>(core_, at.into, std::move(client), from, std::move(place),
-                                       cancel.get());
+  auto cancel = std::make_unique<cancellation>();
+  auto* const end = cancel.get();
+  auto one =
+      std::make_unique<session>(core_, at.into, std::move(client), from, std::move(place), end);
   sessions_.push_back(*one);
-  asio::co_spawn(core_.context, run_session(std::move(one)),
-                 asio::bind_cancellation_slot(
-                     slot, [this, cancel = std::move(cancel)](const std::exception_ptr& failure) {
-                       ended(failure);
-                     }));
+  start(
+      core_.context, run_session(std::move(one)),
+      [this, cancel = std::move(cancel)](const std::exception_ptr& failure) { ended(failure); },
+      end);
 }
 
 // --- what runs
 
 void worker::spawn(task<void> work) {
   ++core_.background;
-  asio::co_spawn(core_.context, std::move(work), [this](const std::exception_ptr& failure) {
+  start(core_.context, std::move(work), [this](const std::exception_ptr& failure) {
     --core_.background;
     report(failure);
     stop_when_idle();

@@ -122,7 +122,6 @@ class worker {
   void expire_all();
 
  private:
-  using any_socket = asio::generic::stream_protocol::socket;
   using any_endpoint = asio::generic::stream_protocol::endpoint;
   // Sessions unlink themselves when they end.
   using session_list =
@@ -139,9 +138,10 @@ class worker {
   void open(opened& one);
   void close(door& one);
   task<void> accept(std::shared_ptr<door> at);
+  bool take_in(door& at, int most);
   task<void> pause_accepting();
-  bool admit(any_socket client, const any_endpoint& from, const door& at);
-  void begin_session(any_socket client, const http::arrival& from, admission::ticket place,
+  bool admit(descriptor client, const any_endpoint& from, const door& at);
+  void begin_session(descriptor client, const http::arrival& from, admission::ticket place,
                      const door& at);
   void spawn(task<void> work);
   void ended(const std::exception_ptr& failure);

@@ -11,8 +11,6 @@
 #include "proxy/worker.hpp"
 #include "require.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 
 #include <netinet/in.h>
 #include <sys/mman.h>
@@ -245,19 +243,19 @@ class gateway {
   }
 
   void start(proxy::worker_core& core, int fd, bool& over) {
-    proxy::stream::socket_type socket(core.context, asio::generic::stream_protocol(AF_UNIX, 0), fd);
-    auto cancel = std::make_unique<asio::cancellation_signal>();
-    const auto slot = cancel->slot();
-    auto one = std::make_unique<proxy::session>(core, entrance_, std::move(socket), http::arrival(),
-                                                *clients_.enter(), cancel.get());
+    auto cancel = std::make_unique<proxy::cancellation>();
+    auto* const end = cancel.get();
+    auto one = std::make_unique<proxy::session>(core, entrance_, proxy::descriptor(fd),
+                                                http::arrival(), *clients_.enter(), end);
     auto& running = *one;
-    asio::co_spawn(
+    proxy::start(
         core.context, running.run(),
-        asio::bind_cancellation_slot(slot, [one = std::move(one), cancel = std::move(cancel),
-                                            &over](const std::exception_ptr& failure) {
+        [one = std::move(one), cancel = std::move(cancel),
+         &over](const std::exception_ptr& failure) {
           require(!failure);
           over = true;
-        }));
+        },
+        end);
   }
 
   // Says clean to whatever it is asked, at once.

@@ -6,8 +6,6 @@
 #include "tls_kit.hpp"
 #include "wire.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 
 namespace asio = boost::asio;
@@ -26,7 +24,7 @@ class loop {
 
   errc connect(const url& to, proxy::milliseconds timeout,
                std::shared_ptr<proxy::tls_client> tls = nullptr) {
-    proxy::connector one(context, all, names, to, std::move(tls), timeout, reasons);
+    proxy::connector one(all, names, to, std::move(tls), timeout, reasons);
     return test::run(context, all, attempt(one));
   }
   errc connect(proxy::connector& with) { return test::run(context, all, attempt(with)); }
@@ -131,7 +129,7 @@ TEST_CASE("connector: a name is looked up no longer than the timeout, though the
   tcp_listener peer;
   loop l;
   l.server.play([](const test::dns_question&) { return std::nullopt; });
-  proxy::connector one(l.context, l.all, l.names,
+  proxy::connector one(l.all, l.names,
                        address("icap://" + peer.authority("stuck.test") + "/x"), nullptr, 1ms,
                        reasons);
   for (int i = 0; i < 3; ++i) CHECK(l.connect(one) == errc::icap_connect_timeout);
@@ -154,7 +152,7 @@ TEST_CASE("connector: each new connection begins with another address, and tries
   tcp_listener one("127.0.0.2"), two("127.0.0.3", one.port());
   l.server.set("scan.test", {test::dns_address("127.0.0.2", 60), test::dns_address("127.0.0.3", 60),
                              test::dns_address("127.0.0.4", 60)});
-  proxy::connector to(l.context, l.all, l.names,
+  proxy::connector to(l.all, l.names,
                       address("icap://" + one.authority("scan.test") + "/x"), nullptr, 10s,
                       reasons);
   for (int i = 0; i < 6; ++i) CHECK(l.connect(to) == errc::complete);
@@ -172,7 +170,7 @@ TEST_CASE("connector: hosts and ports of a service come from DNS") {
   l.server.set("scan1.test", {test::dns_address("127.0.0.1", 60)});
   const auto to = address("icap+srv://_icap._tcp.scan.test/x");
   CHECK(l.connect(to, 10s) == errc::complete);
-  proxy::connector all(l.context, l.all, l.names, to, nullptr, 10s, reasons);
+  proxy::connector all(l.all, l.names, to, nullptr, 10s, reasons);
   const auto found = test::run(l.context, l.all, all.addresses());
   REQUIRE(found.size() == 1);
   CHECK(found[0].port() == peer.port());

@@ -5,10 +5,6 @@
 
 #include "catch.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
-
 #include <optional>
 
 using namespace icapgate;
@@ -45,17 +41,16 @@ TEST_CASE("scanner: who is cancelled when a connection becomes free does not kee
   // Another worker has the only one.
   REQUIRE(state->try_open(clock::now()));
   std::optional<scanner_state::open_connection> elsewhere(state);
-  asio::cancellation_signal cancel;
+  cancellation cancel;
   bool over = false;
-  asio::co_spawn(
+  start(
       core.context,
       resources->scanners->respmod(made->settings.routes.front(), job, whole, adapted),
-      asio::bind_cancellation_slot(
-          cancel.slot(), [&](const std::exception_ptr&, const scan_report&) { over = true; }));
+      [&](const std::exception_ptr&, const scan_report&) { over = true; }, &cancel);
   core.context.poll();
   REQUIRE_FALSE(over);
   elsewhere.reset();
-  cancel.emit(asio::cancellation_type::terminal);
+  cancel.emit();
   core.context.poll();
   CHECK(over);
   CHECK(state->look(clock::now()).in_flight == 0);

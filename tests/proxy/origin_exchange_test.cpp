@@ -4,12 +4,9 @@
 #include "catch.hpp"
 #include "wire.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-
 #include <array>
 #include <string>
 
-namespace asio = boost::asio;
 using namespace icapgate;
 
 namespace {
@@ -23,10 +20,8 @@ struct full_origin {
     std::string taken(2 * filler.size(), '\0');
     REQUIRE(::recv(ends[1], taken.data(), taken.size(), MSG_WAITALL) ==
             static_cast<ssize_t>(taken.size()));
-    proxy::stream::socket_type socket(client.context(), asio::generic::stream_protocol(AF_UNIX, 0),
-                                      ends[0]);
     connection = std::make_unique<proxy::origin_connection>(
-        std::make_unique<proxy::stream>(std::move(socket), client.all()), blocks, 65536);
+        std::make_unique<proxy::stream>(proxy::descriptor(ends[0]), client.all()), blocks, 65536);
   }
   ~full_origin() { ::close(ends[1]); }
 
@@ -59,8 +54,8 @@ TEST_CASE("origin exchange: a request whose last chunk is unsent was not sent") 
                                   settings.limits, watch, false);
   http::response_head response;
   errc outcome = errc::gateway_internal;
-  asio::co_spawn(client.context(), exchange.run(response),
-                 [&](const std::exception_ptr&, errc reason) { outcome = reason; });
+  proxy::start(client.context(), exchange.run(response),
+               [&](const std::exception_ptr&, errc reason) { outcome = reason; });
   client.context().run();
   CHECK(outcome == errc::complete);
   CHECK(reader.body_ended());

@@ -27,10 +27,7 @@ pooled make(test::wire& w) {
   std::array<int, 2> ends{};
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
   auto made = std::make_unique<connection>();
-  made->socket = std::make_unique<proxy::stream>(
-      proxy::stream::socket_type(w.context(), boost::asio::generic::stream_protocol(AF_UNIX, 0),
-                                 ends[0]),
-      w.all());
+  made->socket = std::make_unique<proxy::stream>(proxy::descriptor(ends[0]), w.all());
   return {std::move(made), ends[1]};
 }
 

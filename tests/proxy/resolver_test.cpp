@@ -5,10 +5,6 @@
 #include "tls_kit.hpp"
 #include "wire.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
-
 #include <fstream>
 #include <future>
 #include <sstream>
@@ -235,7 +231,7 @@ TEST_CASE("resolver: many who want one name wait for one look-up") {
   hold_answers(w, closed);
   std::vector<answer> seen;
   for (int i = 0; i < 20; ++i)
-    asio::co_spawn(w.context, w.look("app.test", 0ms), [&](const std::exception_ptr&, answer one) {
+    proxy::start(w.context, w.look("app.test", 0ms), [&](const std::exception_ptr&, answer one) {
       seen.push_back(std::move(one));
       if (seen.size() == 20) w.context.stop();
     });
@@ -283,18 +279,18 @@ TEST_CASE("resolver: whoever is cancelled leaves, and the others get their answe
   gate closed;
   w.server.set("app.test", {dns_address("192.0.2.1", 10)});
   hold_answers(w, closed);
-  asio::cancellation_signal cancel;
+  proxy::cancellation cancel;
   bool left = false;
-  asio::co_spawn(w.context, w.look("app.test", 0ms),
-                 asio::bind_cancellation_slot(cancel.slot(), [&](const std::exception_ptr&,
-                                                                 const answer&) { left = true; }));
+  proxy::start(
+      w.context, w.look("app.test", 0ms),
+      [&](const std::exception_ptr&, const answer&) { left = true; }, &cancel);
   answer other;
-  asio::co_spawn(w.context, w.look("app.test", 0ms), [&](const std::exception_ptr&, answer one) {
+  proxy::start(w.context, w.look("app.test", 0ms), [&](const std::exception_ptr&, answer one) {
     other = std::move(one);
     w.context.stop();
   });
   w.context.poll();
-  cancel.emit(asio::cancellation_type::terminal);
+  cancel.emit();
   w.context.poll();
   CHECK(left);
   closed.open();
@@ -306,8 +302,8 @@ TEST_CASE("resolver: when it stops, the loop runs out of its work and nobody wai
   world w;
   w.server.play([](const dns_question&) { return std::nullopt; });
   answer seen{found, {}};
-  asio::co_spawn(w.context, w.look("app.test", 0ms),
-                 [&](const std::exception_ptr&, answer one) { seen = std::move(one); });
+  proxy::start(w.context, w.look("app.test", 0ms),
+               [&](const std::exception_ptr&, answer one) { seen = std::move(one); });
   w.context.poll();
   REQUIRE(w.server.wait_asked("app.test", 2));
   w.names->stop();
@@ -321,8 +317,7 @@ TEST_CASE("resolver: when it stops, the loop runs out of its work and nobody wai
 TEST_CASE("resolver: it may go while something is asked") {
   world w;
   w.server.play([](const dns_question&) { return std::nullopt; });
-  asio::co_spawn(w.context, w.look("app.test", 0ms),
-                 [](const std::exception_ptr&, const answer&) {});
+  proxy::start(w.context, w.look("app.test", 0ms), [](const std::exception_ptr&, const answer&) {});
   w.context.poll();
   REQUIRE(w.server.wait_asked("app.test", 2));
   w.names.reset();

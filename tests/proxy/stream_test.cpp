@@ -3,6 +3,8 @@
 #include "catch.hpp"
 #include "wire.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
+
 #include <string>
 #include <thread>
 
@@ -81,14 +83,14 @@ TEST_CASE("stream: a gathered write goes out whole, however slowly the peer read
 TEST_CASE("deadline: it wakes a read that waits for nothing") {
   test::wire w;
   w.stream().expires_after(1ms);
-  CHECK(run(w, w.stream().wait_readable()) == io_status::timed_out);
+  CHECK(run(w, test::until_readable(w.stream())) == io_status::timed_out);
   CHECK(w.stream().expired());
   // From then on nothing waits at all.
-  CHECK(run(w, w.stream().wait_readable()) == io_status::timed_out);
+  CHECK(run(w, test::until_readable(w.stream())) == io_status::timed_out);
   w.send("x");
   w.stream().expires_after(1h);
   CHECK_FALSE(w.stream().expired());
-  CHECK(run(w, w.stream().wait_readable()) == io_status::ok);
+  CHECK(run(w, test::until_readable(w.stream())) == io_status::ok);
 }
 
 TEST_CASE("deadline: it wakes a write to a peer that reads nothing") {
@@ -156,13 +158,13 @@ TEST_CASE("deadline: once all are given up, those that are set later expire at o
   CHECK(after.fired == 0);
   after.expires_after(0ms);
   CHECK(after.fired == 1);
-  CHECK(run(w, w.stream().wait_readable()) == io_status::timed_out);
+  CHECK(run(w, test::until_readable(w.stream())) == io_status::timed_out);
 }
 
 TEST_CASE("stream: a connection that is begun after all was given up does not begin") {
   test::wire w;
   w.all().expire_all();
-  proxy::stream fresh(proxy::stream::socket_type(w.context()), w.all());
+  proxy::stream fresh(proxy::descriptor(), w.all());
   fresh.expires_after(1h);
   using asio::ip::tcp;
   tcp::acceptor peer(w.context(), tcp::endpoint(asio::ip::address_v4::loopback(), 0));

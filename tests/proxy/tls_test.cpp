@@ -1,7 +1,6 @@
 #include "proxy/tls.hpp"
 
 #include "catch.hpp"
-#include "proxy/first_of.hpp"
 #include "proxy/stream.hpp"
 #include "tls_kit.hpp"
 #include "wire.hpp"
@@ -230,7 +229,7 @@ TEST_CASE("TLS: every byte of the peer may come alone") {
   const test::tls_server server(world.scanner);
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     test::wire w;
-    proxy::tls_channel client(world.client(), w.stream().socket().native_handle());
+    proxy::tls_channel client(world.client(), w.stream().number());
     const proxy::ssl_ptr peer(SSL_new(server.context()));
     SSL_set_max_proto_version(peer.get(), version);
     SSL_set_bio(peer.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
@@ -311,17 +310,19 @@ TEST_CASE("TLS: what was decrypted is not waited for on the socket") {
   const auto first = run(w, read_from(w.stream(), 10));
   CHECK(first.text == text.substr(0, 10));
   w.stream().expires_after(1h);
-  CHECK(run(w, w.stream().wait_readable()) == io_status::ok);
+  CHECK(run(w, test::until_readable(w.stream())) == io_status::ok);
   const auto wait = [&]() -> task<bool> {
-    co_await proxy::first_of(w.stream().readable());
+    co_await proxy::first_of(w.stream().readable(), w.stream().writable());
     co_return true;
   };
   CHECK(run(w, wait()));
   CHECK_FALSE(w.stream().is_quiet());
   CHECK(run(w, read_from(w.stream(), 9990)).text == text.substr(10));
   // Then there is nothing, and waiting for it ends by the deadline.
+  char byte = 0;
+  CHECK(w.stream().try_read(asio::buffer(&byte, 1)).status == io_status::would_block);
   w.stream().expires_after(1ms);
-  CHECK(run(w, w.stream().wait_readable()) == io_status::timed_out);
+  CHECK(run(w, test::until_readable(w.stream())) == io_status::timed_out);
   w.stream().shutdown();
   peer.join();
 }
@@ -381,7 +382,7 @@ TEST_CASE("TLS: large bodies flow both ways at once, however slowly the peer rea
   test::wire w;
   const int small = 4096;
   ::setsockopt(w.peer(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-  ::setsockopt(w.stream().socket().native_handle(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  ::setsockopt(w.stream().number(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
   std::string arrived;
   auto peer = server.play(w.peer(), [&](SSL* ssl) {
     // An echo, in steps that fit no record.
@@ -443,7 +444,7 @@ TEST_CASE("TLS: a file is sent by way of this process, however slowly the peer r
   REQUIRE(::write(file, body.data(), body.size()) == static_cast<ssize_t>(body.size()));
   test::wire w;
   const int small = 4096;
-  ::setsockopt(w.stream().socket().native_handle(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  ::setsockopt(w.stream().number(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
   std::string arrived;
   auto peer =
       server.play(w.peer(), [&](SSL* ssl) { arrived = test::receive(ssl, body.size() * 2); });

@@ -5,7 +5,6 @@
 
 #include "catch.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <array>
@@ -27,7 +26,7 @@ T run(asio::io_context& context, proxy::deadlines& all, proxy::task<T> one) {
   std::optional<T> outcome;
   std::exception_ptr failure;
   all.start();
-  asio::co_spawn(context, std::move(one), [&](const std::exception_ptr& e, T value) {
+  proxy::start(context, std::move(one), [&](const std::exception_ptr& e, T value) {
     failure = e;
     outcome = std::move(value);
     context.stop();  // the deadlines go on ticking in the next run
@@ -36,6 +35,10 @@ T run(asio::io_context& context, proxy::deadlines& all, proxy::task<T> one) {
   context.restart();
   if (failure) std::rethrow_exception(failure);
   return std::move(*outcome);
+}
+
+inline proxy::task<io_status> until_readable(proxy::stream& one) {
+  co_return co_await one.wait_readable();
 }
 
 class wire {
@@ -68,9 +71,7 @@ class wire {
     for (const int end : ends) ::setsockopt(end, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     return ends;
   }
-  proxy::stream::socket_type socket() {
-    return {context_, asio::generic::stream_protocol(AF_UNIX, 0), ends_[0]};
-  }
+  proxy::descriptor socket() { return proxy::descriptor(ends_[0]); }
 
   asio::io_context context_{1};
   proxy::deadlines all_;
