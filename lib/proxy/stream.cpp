@@ -24,7 +24,7 @@ namespace {
 constexpr milliseconds local_retry{10};
 
 bool would_block(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+  return error == EAGAIN || error == EWOULDBLOCK;
 }
 
 boost::system::error_code last_error(int number = errno) {
@@ -181,6 +181,7 @@ io_result stream::tried(ssize_t result, io_kind what, std::size_t wanted) {
     return {io_status::ok, bytes};
   }
   if (result == 0) return {io_status::eof};
+  if (errno == EINTR) return {io_status::would_block};  // and to be tried again at once
   if (!would_block(errno)) return {io_status::reset};
   polled_.exhausted(what);
   return {io_status::would_block};
