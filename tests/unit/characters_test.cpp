@@ -1,10 +1,30 @@
 #include "base/characters.hpp"
 
+#include "base/field_text.hpp"
 #include "catch.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
 
 using namespace icapgate;
+
+namespace {
+
+// For each kind of mask, whatever this machine has.
+template <class Mask>
+bool ends_where_it_should(std::size_t longest, std::size_t at, char byte) {
+  std::string text(longest, 'a');
+  text[at] = byte;
+  const auto expected = is_field_text(byte) ? longest : at;
+  const auto shorter = text.substr(0, at + 1);
+  return end_of_field_text<Mask>(text, 0) == expected &&
+         end_of_field_text<Mask>(text, at) == expected &&
+         end_of_field_text<Mask>(text, at + 1) == longest &&
+         end_of_field_text<Mask>(shorter, 0) == std::min(expected, at + 1);
+}
+
+}  // namespace
 
 TEST_CASE("characters: a number is digits and nothing else") {
   CHECK(read_number("0") == 0);
@@ -56,4 +76,18 @@ TEST_CASE("characters: every byte is of the kinds that the RFCs name") {
 TEST_CASE("characters: an escaped text is printable ASCII") {
   CHECK(escaped("plain ~") == "plain ~");
   CHECK(escaped(std::string_view("\0\n\x7f\xc3\xa9", 5)) == "\\x00\\x0a\\x7f\\xc3\\xa9");
+}
+
+TEST_CASE("characters: a line's text ends at any control character but the tab") {
+  constexpr std::size_t longest = 40;
+  for (int c = 0; c < 256; ++c) {
+    CAPTURE(c);
+    for (std::size_t at = 0; at < longest; ++at) {
+      const auto byte = static_cast<char>(c);
+      CHECK(ends_where_it_should<control_mask>(longest, at, byte));
+      CHECK(ends_where_it_should<control_mask_of_word>(longest, at, byte));
+    }
+  }
+  CHECK(end_of_field_text("", 0) == 0);
+  CHECK(end_of_field_text("\r\n\r\n", 1) == 1);
 }
