@@ -17,13 +17,14 @@ std::string_view media_type_of(const response_head& response) {
 }
 
 bool is_event_stream(const request_head& request, const response_head& response) {
+  if (!iequals(media_type_of(response), event_stream)) return false;
   bool wanted = false;
   for (const auto& f : request.fields)
     if (f.id == field_id::accept)
       for_each_preference(f.value, [&](const preference& p) {
         wanted = wanted || (p.weight > 0 && iequals(p.what, event_stream));
       });
-  return wanted && iequals(media_type_of(response), event_stream);
+  return wanted;
 }
 
 std::string content_encoding_of(const response_head& response) {

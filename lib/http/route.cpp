@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 
 namespace icapgate::http {
@@ -85,8 +87,11 @@ std::optional<std::string> readable_path(std::string_view path) {
 }
 
 const route* choose_route(const std::vector<route>& routes, const request_head& request) {
-  const auto name = host_name(request.host);
-  const auto path = readable_path(request.origin_form.substr(0, request.origin_form.find('?')));
+  const bool by_host = std::ranges::any_of(routes, [](auto& r) { return !r.hosts.empty(); });
+  const bool by_path = std::ranges::any_of(routes, [](auto& r) { return !r.path.empty(); });
+  const auto name = by_host ? host_name(request.host) : std::string_view{};
+  std::optional<std::string> path;
+  if (by_path) path = readable_path(request.origin_form.substr(0, request.origin_form.find('?')));
   const route* best = nullptr;
   std::pair<std::size_t, std::size_t> best_rank;
   for (const auto& r : routes) {
