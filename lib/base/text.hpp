@@ -16,8 +16,19 @@ constexpr bool iequals(std::string_view a, std::string_view b) {
                     [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
 }
 
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
+// Without blanks at both ends.
+constexpr std::string_view trim(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
 // Without the characters of `blanks` at both ends.
-constexpr std::string_view trim(std::string_view text, std::string_view blanks = " \t") {
+constexpr std::string_view trim(std::string_view text, std::string_view blanks) {
   const auto first = text.find_first_not_of(blanks);
   if (first == std::string_view::npos) return text.substr(text.size());
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);

@@ -12,6 +12,10 @@ constexpr std::string_view empty_line = "\r\n\r\n";
 
 // How many bytes of `more` complete a head that begins with `held`; npos: it goes on after them.
 std::size_t head_end(std::string_view held, std::string_view more) {
+  if (held.empty()) {
+    const auto at = more.find(empty_line);
+    return at == std::string_view::npos ? at : at + empty_line.size();
+  }
   const auto tail = held.substr(held.size() - std::min<std::size_t>(held.size(), 3));
   std::string seam(tail);
   seam += more.substr(0, 3);
@@ -53,15 +57,33 @@ bool find_original(std::string_view extensions, std::optional<std::uint64_t>& of
   return true;
 }
 
-const field* find_only(const std::vector<field>& fields, std::string_view name, bool& repeated) {
-  const field* found = nullptr;
-  for (const field& f : fields) {
-    if (!iequals(f.name, name)) continue;
-    repeated = found != nullptr;
-    if (repeated) return found;
-    found = &f;
-  }
-  return found;
+// What the machine needs of a head.
+struct head_facts {
+  unsigned status = 0;
+  bool close = false;
+  std::optional<std::string_view> istag, encapsulated;  // the first of each
+  bool repeated = false;                                // Encapsulated stands there twice
+  bool may_hold_signs = false;
+};
+
+void take_fact(const field& f, head_facts& out) {
+  out.may_hold_signs = out.may_hold_signs || may_be_sign(f.name);
+  if (!out.istag && iequals(f.name, "ISTag")) out.istag = f.value;
+  out.close = out.close || asks_to_close(f);
+  if (!iequals(f.name, "Encapsulated")) return;
+  out.repeated = out.encapsulated.has_value();
+  if (!out.repeated) out.encapsulated = f.value;
+}
+
+// False: it can't be read.
+bool read_head_facts(std::string_view head, head_facts& out) {
+  std::string_view reason;
+  if (!read_status_line(head, out.status, reason)) return false;
+  field_reader reader(head);
+  field next;
+  auto found = reader.next(next);
+  for (; found == field_reader::status::field; found = reader.next(next)) take_fact(next, out);
+  return found == field_reader::status::end;
 }
 
 }  // namespace
@@ -160,27 +182,25 @@ std::optional<exchange::event> exchange::read_head(std::string_view& input) {
 }
 
 std::optional<exchange::event> exchange::accept_head() {
-  const auto head = parse_response_head(answer_.head);
-  if (!head) return fail(head.error());
-  close_ = close_ || head->close;
-  if (const field* istag = find(head->fields, "ISTag"))
-    answer_.istag = without_quotes(istag->value);
-  if (head->status == 100) return accept_continue();
-  if (!may_be_final(head->status)) return fail(errc::icap_answer_invalid);
-  answer_.status = head->status;
-  answer_.unmodified = head->status == 204;
+  head_facts told;
+  if (!read_head_facts(answer_.head, told)) return fail(errc::icap_answer_invalid);
+  close_ = close_ || told.close;
+  if (told.istag) answer_.istag = without_quotes(*told.istag);
+  if (told.status == 100) return accept_continue();
+  if (!may_be_final(told.status)) return fail(errc::icap_answer_invalid);
+  answer_.status = told.status;
+  answer_.unmodified = told.status == 204;
+  answer_.may_hold_signs = told.may_hold_signs;
   // RFC 3507 4.5: nothing is sent behind the preview once it has its final answer.
   sent_ = sent_ || answers_preview_;
 
-  bool repeated = false;
-  const field* encapsulated = find_only(head->fields, "Encapsulated", repeated);
-  if (repeated) return fail(errc::icap_answer_invalid);
-  if (!encapsulated) {
+  if (told.repeated) return fail(errc::icap_answer_invalid);
+  if (!told.encapsulated) {
     // RFC 3507 4.4.1 wants it in every message; where nothing is encapsulated, many leave it out.
     if (is_adaptation()) return fail(errc::icap_answer_invalid);
     return tell_head();
   }
-  const auto sections = parse_encapsulated(encapsulated->value, true);
+  const auto sections = parse_encapsulated(*told.encapsulated, true);
   if (!sections) return fail(sections.error());
   return accept_sections(*sections);
 }

@@ -27,11 +27,18 @@ struct answer {
   std::string trailers;     // behind the last chunk, as received; known once complete
   bool has_body = false;    // an adapted body follows
   bool unmodified = false;  // 204: the original message stands
+  bool may_hold_signs =
+      true;  // false only where the head was seen to have no field of may_be_sign()
   // 206, once the exchange is complete: the adapted body goes on with the original body's bytes
   // from this offset on. Not set: the adapted body is whole. At most 2^63-1; it lies within the
   // original where the machine framed all of it, and else is to be held against its size.
   std::optional<std::uint64_t> original_from;
 };
+
+// Whether a field of that name may tell of a detection: all that do begin so.
+constexpr bool may_be_sign(std::string_view name) {
+  return name.starts_with('X') || name.starts_with('x');
+}
 
 class exchange {
  public:
@@ -72,8 +79,8 @@ class exchange {
   event receive(std::string_view& input, std::string_view& body);
 
   const answer& result() const { return answer_; }
-  // For the one who is done with this machine: result() is empty then.
-  answer take_result() { return std::exchange(answer_, {}); }
+  // For the one who is done with this machine: what result() holds then is unspecified.
+  answer take_result() { return std::move(answer_); }
   errc error() const { return error_; }
 
   // Both halves ended cleanly and neither side asked to close: the connection may be pooled.

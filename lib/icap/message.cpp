@@ -1,7 +1,9 @@
 #include "icap/message.hpp"
 
 #include "base/characters.hpp"
+#include "base/field_text.hpp"
 #include "base/text.hpp"
+#include "base/text_writer.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -12,9 +14,7 @@ namespace icapgate::icap {
 namespace {
 
 constexpr std::string_view crlf = "\r\n";
-// What is made room for at once: growing step by step costs an allocation and a copy each time.
-constexpr std::size_t own_lines = 256;   // bytes of a request head that no view in it counts
-constexpr std::size_t usual_fields = 8;  // of an answer
+constexpr std::size_t own_lines = 256;  // bytes of a request head that no view in it counts
 constexpr std::string_view all_blanks = " \t\r\n";
 
 constexpr std::pair<std::string_view, section> section_names[] = {
@@ -23,19 +23,29 @@ constexpr std::pair<std::string_view, section> section_names[] = {
     {"opt-body", section::opt_body}, {"null-body", section::null_body},
 };
 
-// A bare CR, LF or NUL could hide a field from one reader that another one sees.
-bool has_hidden_break(std::string_view line) {
-  return std::any_of(line.begin(), line.end(),
-                     [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+bool is_break(char c) {
+  return c == '\r' || c == '\n' || c == '\0';
 }
 
-bool is_name(std::string_view name) {
-  return !name.empty() &&
-         std::all_of(name.begin(), name.end(), [](char c) { return is_printable(c) && c != ' '; });
+// Takes a line off the front of `text`, its CRLF with it. `whole`: false where a bare CR, LF or NUL
+// could hide a field in it from one reader that another one sees.
+std::string_view take_line(std::string_view& text, bool& whole) {
+  whole = true;
+  auto end = end_of_field_text(text, 0);
+  while (end < text.size() && text.substr(end, crlf.size()) != crlf) {
+    if (is_break(text[end])) whole = false;
+    end = end_of_field_text(text, end + 1);
+  }
+  const auto line = text.substr(0, end);
+  text.remove_prefix(std::min(end + crlf.size(), text.size()));
+  return line;
 }
 
-bool is_folded(std::string_view line) {
-  return line.front() == ' ' || line.front() == '\t';
+// Bytes of the name that begins a line, if a colon stands behind it; else 0.
+std::size_t name_size(std::string_view line) {
+  std::size_t size = 0;
+  while (size < line.size() && line[size] > ' ' && line[size] <= '~' && line[size] != ':') ++size;
+  return size < line.size() && line[size] == ':' ? size : 0;
 }
 
 // A folded value goes on to the end of a later line, over the breaks between.
@@ -45,16 +55,15 @@ void extend(std::string_view& value, std::string_view more) {
   value = {begin, static_cast<std::size_t>(more.data() + more.size() - begin)};
 }
 
-void append_encapsulated(std::string& wire, const exchange_request& request) {
+void put_encapsulated(text_writer& out, const exchange_request& request) {
   const auto end = request.request_head.size() + request.response_head.size();
   const bool reqmod = request.response_head.empty() && request.method == "REQMOD";
-  wire.append("Encapsulated: ");
-  if (!request.request_head.empty()) wire.append("req-hdr=0, ");
-  if (!request.response_head.empty()) {
-    wire.append("res-hdr=").append(std::to_string(request.request_head.size())).append(", ");
-  }
-  const auto* const body = reqmod ? "req-body=" : "res-body=";
-  wire.append(request.has_body ? body : "null-body=").append(std::to_string(end)).append(crlf);
+  out.put("Encapsulated: ");
+  if (!request.request_head.empty()) out.put("req-hdr=0, ");
+  if (!request.response_head.empty())
+    out.put("res-hdr=").put_number(request.request_head.size()).put(", ");
+  const std::string_view body = reqmod ? "req-body=" : "res-body=";
+  out.put(request.has_body ? body : "null-body=").put_number(end).put(crlf);
 }
 
 std::optional<encapsulated_section> parse_section(std::string_view item) {
@@ -91,23 +100,23 @@ bool offers_206(const exchange_request& request) {
 }
 
 void append_request(std::string& wire, const exchange_request& request) {
-  wire.reserve(wire.size() + own_lines + request.uri.size() + request.host.size() +
-               request.fields.size() + request.request_head.size() + request.response_head.size());
-  wire.append(request.method).append(" ").append(request.uri).append(" ICAP/1.0\r\n");
-  append_field(wire, "Host", request.host);
-  wire.append(request.fields);
+  text_writer out(wire, own_lines + request.uri.size() + request.host.size() +
+                            request.fields.size() + request.request_head.size() +
+                            request.response_head.size());
+  out.put(request.method).put(" ").put(request.uri).put(" ICAP/1.0\r\n");
+  out.put_field("Host", request.host).put(request.fields);
   if (request.method == "OPTIONS") {
-    wire.append(crlf);
+    out.put(crlf);
     return;
   }
   const bool allow_206 = offers_206(request);
   if (request.allow_204 || allow_206) {
-    const auto* const both = request.allow_204 ? "204, 206" : "206";
-    append_field(wire, "Allow", allow_206 ? both : "204");
+    const std::string_view both = request.allow_204 ? "204, 206" : "206";
+    out.put_field("Allow", allow_206 ? both : "204");
   }
-  if (sends_preview(request)) append_field(wire, "Preview", std::to_string(*request.preview));
-  append_encapsulated(wire, request);
-  wire.append(crlf).append(request.request_head).append(request.response_head);
+  if (sends_preview(request)) out.put("Preview: ").put_number(*request.preview).put(crlf);
+  put_encapsulated(out, request);
+  out.put(crlf).put(request.request_head).put(request.response_head);
 }
 
 std::string_view without_quotes(std::string_view text) {
@@ -115,22 +124,32 @@ std::string_view without_quotes(std::string_view text) {
   return quoted ? text.substr(1, text.size() - 2) : text;
 }
 
-bool parse_fields(std::string_view text, std::vector<field>& out) {
-  const std::size_t first = out.size();
-  while (!text.empty()) {
-    const auto line = split_off(text, crlf);
-    if (line.empty()) return true;
-    if (has_hidden_break(line)) return false;
-    if (is_folded(line)) {
-      if (out.size() == first) return false;
-      extend(out.back().value, trim(line));
-      continue;
-    }
-    const auto colon = line.find(':');
-    if (colon == std::string_view::npos || !is_name(line.substr(0, colon))) return false;
-    out.push_back({line.substr(0, colon), trim(line.substr(colon + 1))});
+field_reader::status field_reader::next(field& out) {
+  if (rest_.empty()) return status::end;
+  bool whole = true;
+  const auto line = take_line(rest_, whole);
+  if (line.empty()) rest_ = {};
+  if (line.empty()) return status::end;
+  const auto size = whole ? name_size(line) : 0;
+  if (size == 0) return status::invalid;
+  out = {line.substr(0, size), trim(line.substr(size + 1))};
+  while (!rest_.empty() && is_blank(rest_.front())) {
+    auto behind = rest_;
+    const auto fold = take_line(behind, whole);
+    if (!whole) break;  // without a field of its own it is invalid, which is told next
+    extend(out.value, trim(fold));
+    rest_ = behind;
   }
-  return true;
+  return status::field;
+}
+
+bool parse_fields(std::string_view text, std::vector<field>& out) {
+  field_reader reader(text);
+  for (field next;;) {
+    const auto found = reader.next(next);
+    if (found != field_reader::status::field) return found == field_reader::status::end;
+    out.push_back(next);
+  }
 }
 
 const field* find(const std::vector<field>& fields, std::string_view name) {
@@ -166,23 +185,30 @@ errc error_of_status(unsigned status) {
   return status >= 400 && status < 600 ? errc::icap_status_error : errc::icap_status_unexpected;
 }
 
-result<response_head> parse_response_head(std::string_view text) {
-  auto line = split_off(text, crlf);
-  if (!line.starts_with(response_start) || has_hidden_break(line)) return errc::icap_answer_invalid;
+bool read_status_line(std::string_view& text, unsigned& status, std::string_view& reason) {
+  bool whole = true;
+  auto line = take_line(text, whole);
+  if (!whole || !line.starts_with(response_start)) return false;
   line.remove_prefix(response_start.size());
-  const auto status = line.substr(0, 3);
-  line.remove_prefix(status.size());
+  const auto digits = line.substr(0, 3);
+  line.remove_prefix(digits.size());
   const bool separated = line.empty() || line.front() == ' ';
-  if (status.size() != 3 || !is_digits(status) || !separated) return errc::icap_answer_invalid;
+  if (digits.size() != 3 || !is_digits(digits) || !separated) return false;
+  status = static_cast<unsigned>(*read_number(digits));
+  reason = trim(line);
+  return true;
+}
 
+bool asks_to_close(const field& f) {
+  return iequals(f.name, "Connection") && has_token(f.value, "close");
+}
+
+result<response_head> parse_response_head(std::string_view text) {
   response_head head;
-  head.fields.reserve(usual_fields);
-  std::from_chars(status.data(), status.data() + status.size(), head.status);
-  head.reason = trim(line);
-  if (!parse_fields(text, head.fields)) return errc::icap_answer_invalid;
-  head.close = std::any_of(head.fields.begin(), head.fields.end(), [](const field& f) {
-    return iequals(f.name, "Connection") && has_token(f.value, "close");
-  });
+  const bool readable =
+      read_status_line(text, head.status, head.reason) && parse_fields(text, head.fields);
+  if (!readable) return errc::icap_answer_invalid;
+  head.close = std::any_of(head.fields.begin(), head.fields.end(), asks_to_close);
   return head;
 }
 

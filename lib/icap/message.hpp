@@ -43,6 +43,19 @@ struct field {
   std::string_view value;
 };
 
+// Reads fields one by one until the text ends or an empty line; as parse_fields() does, but for
+// lines that are no field: who asks on is told what stands behind them.
+class field_reader {
+ public:
+  explicit field_reader(std::string_view text) : rest_(text) {}
+
+  enum class status { field, invalid, end };
+  status next(field& out);
+
+ private:
+  std::string_view rest_;
+};
+
 // Reads the fields of "Name: value CRLF ..." (an ICAP head, an encapsulated HTTP head without its
 // start line, a trailer section) until the text ends or an empty line. Names are not checked
 // against a list. Accepts "Name:value" without a blank. False: a line that is no field; `out` holds
@@ -88,6 +101,13 @@ inline constexpr std::size_t max_encapsulated_heads = 65536;  // bytes, req-hdr 
 // What a status that brings nothing of use is an error of: icap_status_busy (503, 506),
 // icap_status_auth (401, 407), icap_status_error (other 4xx and 5xx), else icap_status_unexpected.
 errc error_of_status(unsigned status);
+
+// Takes the status line off the front of `text`. False: it is not "ICAP/1.0 SP 3DIGIT" and perhaps
+// a reason.
+bool read_status_line(std::string_view& text, unsigned& status, std::string_view& reason);
+
+// It is Connection, and says "close".
+bool asks_to_close(const field& f);
 
 // Parses a whole head, start line to empty line. The status line must be "ICAP/1.0 SP 3DIGIT".
 // Errors: icap_answer_invalid.

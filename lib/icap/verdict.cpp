@@ -187,6 +187,9 @@ constexpr sign_row signs[] = {
     {"X-Error-Code", error_code, no_name, true, true},
 };
 
+static_assert(std::all_of(std::begin(signs), std::end(signs),
+                          [](const sign_row& row) { return may_be_sign(row.field); }));
+
 // --- Reading an answer
 
 // One field that is in the table.
@@ -206,18 +209,22 @@ struct evidence {
   std::string_view threat;
 };
 
-// Goes on behind a line that is no field: a sign may stand there.
-bool append_fields(std::string_view text, std::vector<field>& out) {
+// Those of them that may be signs. Goes on behind a line that is no field: a sign may stand there.
+// False: there is such a line.
+bool append_candidates(std::string_view text, std::vector<field>& out) {
   bool readable = true;
-  for (;;) {
-    const auto before = out.size();
-    if (parse_fields(text, out)) return readable;
-    readable = false;
-    if (out.size() > before) {
-      const auto value = out.back().value;
-      text.remove_prefix(static_cast<std::size_t>(value.data() + value.size() - text.data()));
+  field_reader reader(text);
+  for (field next;;) {
+    switch (reader.next(next)) {
+      case field_reader::status::field:
+        if (may_be_sign(next.name)) out.push_back(next);
+        break;
+      case field_reader::status::invalid:
+        readable = false;
+        break;
+      case field_reader::status::end:
+        return readable;
     }
-    split_off(text, crlf);
   }
 }
 
@@ -229,6 +236,7 @@ proof proof_of(const sign_row& row, std::string_view value, const profile& p) {
 
 void collect(std::vector<clue>& clues, const std::vector<field>& fields, const profile& p,
              bool by_scanner) {
+  if (fields.empty()) return;
   for (const sign_row& row : signs) {
     if (row.from_scanner && !by_scanner) continue;
     for (const field& f : fields) {
@@ -272,12 +280,10 @@ std::string_view without_start_line(std::string_view head) {
 }
 
 evidence read_signs(const answer& a, const profile& p) {
-  constexpr std::size_t usual_fields = 8;
   std::vector<field> of_scanner, of_message;
-  of_scanner.reserve(usual_fields);
-  bool readable = append_fields(without_start_line(a.head), of_scanner);
-  readable &= append_fields(a.trailers, of_scanner);
-  readable &= append_fields(without_start_line(a.http_head), of_message);
+  bool readable = !a.may_hold_signs || append_candidates(without_start_line(a.head), of_scanner);
+  readable &= append_candidates(a.trailers, of_scanner);
+  readable &= append_candidates(without_start_line(a.http_head), of_message);
   std::vector<clue> clues;
   collect(clues, of_scanner, p, true);
   collect(clues, of_message, p, false);
