@@ -4,6 +4,8 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -53,11 +55,34 @@ constexpr bool is_made_of(std::string_view text, std::string_view others) {
   });
 }
 
+// As is_made_of() tells, at one look for each character.
+class character_set {
+ public:
+  // Letters, digits and `others`.
+  explicit constexpr character_set(std::string_view others) {
+    for (int c = 0; c < 256; ++c) {
+      const auto byte = static_cast<char>(c);
+      has_[static_cast<std::size_t>(c)] =
+          is_alphanumeric(byte) || others.find(byte) != std::string_view::npos;
+    }
+  }
+
+  constexpr bool makes(std::string_view text) const {
+    for (const char c : text)
+      if (!has_[static_cast<unsigned char>(c)]) return false;
+    return true;
+  }
+
+ private:
+  std::array<bool, 256> has_{};
+};
+
 inline constexpr std::string_view token_marks = "!#$%&'*+-.^_`|~";
+inline constexpr character_set token_characters(token_marks);
 
 // RFC 9110 5.6.2
 constexpr bool is_token(std::string_view text) {
-  return !text.empty() && is_made_of(text, token_marks);
+  return !text.empty() && token_characters.makes(text);
 }
 
 // Digits and nothing else. A number too large for the type is its largest one.

@@ -12,6 +12,8 @@
 namespace icapgate::http {
 namespace {
 
+constexpr character_set name_characters("-._~%!$&'()*+,;=");
+
 // "%" two digits, or no "%".
 bool is_escaped_well(std::string_view text) {
   for (auto at = text.find('%'); at != text.npos; at = text.find('%', at + 1))
@@ -41,8 +43,7 @@ std::optional<authority> read_authority(std::string_view text) {
   const auto rest = text.substr(end + literal);
   if (name.empty() || (!rest.empty() && rest.front() != ':') || !is_port(found.port))
     return std::nullopt;
-  const bool valid =
-      literal ? is_ipv6(name) : is_made_of(name, "-._~%!$&'()*+,;=") && is_escaped_well(name);
+  const bool valid = literal ? is_ipv6(name) : name_characters.makes(name) && is_escaped_well(name);
   return valid ? std::optional(found) : std::nullopt;
 }
 

@@ -17,7 +17,8 @@ std::string_view media_type_of(const response_head& response) {
 }
 
 bool is_event_stream(const request_head& request, const response_head& response) {
-  if (!iequals(media_type_of(response), event_stream)) return false;
+  auto type = response.sole_value(field_id::content_type).value_or("");
+  if (!iequals(trim(split_off(type, ";")), event_stream)) return false;
   bool wanted = false;
   for (const auto& f : request.fields)
     if (f.id == field_id::accept)

@@ -3,23 +3,37 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "http/field_roles.hpp"
 
-#include <boost/beast/http/field.hpp>
+#include <boost/container/small_vector.hpp>
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 namespace icapgate::http {
 
-using field_id = boost::beast::http::field;
-
 struct field {
+  field(field_id its_id, std::string_view its_name, std::string_view its_value,
+        bool stands_as_line = false)
+      : id(its_id),
+        name(its_name),
+        value(its_value),
+        roles(roles_of(its_id, its_name)),
+        is_line(stands_as_line) {}
+
+  bool is(field_roles any_of) const { return (roles & any_of) != 0; }
+
   field_id id;             // unknown for fields that Beast has no name for
   std::string_view name;   // as received
   std::string_view value;  // blanks around it removed
+  field_roles roles;
+  // Name, ": ", value and CRLF stand so in the text that was parsed: the line can be copied whole.
+  bool is_line = false;
 };
+
+// As many as most heads have take no memory of their own.
+using field_list = boost::container::small_vector<field, 16>;
 
 // How a message's body is delimited (RFC 9112 6.3).
 enum class body_framing {
@@ -31,10 +45,11 @@ enum class body_framing {
 
 struct message_head {
   unsigned version = 11;  // 10 or 11
-  std::vector<field> fields;
+  field_list fields;
   body_framing framing = body_framing::none;
   std::uint64_t content_length = 0;  // with framing length
   bool keep_alive = false;           // the peer allows another message on this connection
+  bool nominates = true;  // Connection may name fields; false only where it was seen to name none
 
   const field* find(field_id id) const;
   // The value of the only such field: nothing where it is missing or stands twice.

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <optional>
 
 namespace icapgate::http {
@@ -35,15 +36,14 @@ class head_parser : public beast::http::basic_parser<is_request> {
   }
 
   beast::error_code parse() {
-    // RFC 9112 5.2: a folded line may be refused. Beast would join its parts in a buffer of its
-    // own.
-    for (const std::string_view fold : {"\r\n ", "\r\n\t"})
-      if (text_.find(fold) != std::string_view::npos) return beast::http::error::bad_obs_fold;
     beast::error_code ec;
     const auto used = this->put(boost::asio::const_buffer(text_.data(), text_.size()), ec);
     if (!ec && used != text_.size()) ec = beast::http::error::unexpected_body;
     return ec;
   }
+
+  // All that the fields are, together: most heads hold hardly any that this file reads.
+  field_roles seen_fields() const { return seen_; }
 
  private:
   void on_request_impl(beast::http::verb, beast::string_view method, beast::string_view target,
@@ -65,8 +65,23 @@ class head_parser : public beast::http::basic_parser<is_request> {
   }
 
   void on_field_impl(beast::http::field id, beast::string_view name, beast::string_view value,
-                     beast::error_code&) override {
-    out_.fields.push_back({id, view(name), view(value)});
+                     beast::error_code& ec) override {
+    const auto* const behind_name = name.data() + name.size();
+    const bool is_line = value.data() == behind_name + 2 && behind_name[1] == ' ' &&
+                         value.data()[value.size()] == '\r';
+    if (!is_line && is_folded(behind_name, value))
+      ec = beast::http::error::bad_obs_fold;
+    else
+      seen_ |= out_.fields.emplace_back(id, view(name), view(value), is_line).roles;
+  }
+
+  // RFC 9112 5.2: a folded line may be refused. Beast joins its parts in a buffer of its own, or
+  // goes over to the next line where there is nothing but blanks in the first.
+  bool is_folded(const char* behind_name, beast::string_view value) const {
+    const std::less<const char*> before;
+    const bool copied =
+        before(value.data(), behind_name) || before(text_.data() + text_.size(), value.data());
+    return copied || std::find(behind_name, value.data(), '\r') != value.data();
   }
 
   // Newer versions of Beast tell trailer fields apart; no trailer is parsed here.
@@ -83,6 +98,7 @@ class head_parser : public beast::http::basic_parser<is_request> {
 
   std::string_view text_;
   head& out_;
+  field_roles seen_ = 0;
 };
 
 // What the fields say of the body, before method and status are looked at.
@@ -119,8 +135,9 @@ bool read_coding(std::string_view text, framing_fields& found) {
 }
 
 // RFC 9112 6.3: whatever two recipients could read in two ways is refused.
-std::optional<framing_fields> read_framing(const message_head& head) {
+std::optional<framing_fields> read_framing(const message_head& head, field_roles seen) {
   framing_fields found;
+  if ((seen & (role::content_length | role::transfer_encoding)) == 0) return found;
   for (const auto& f : head.fields) {
     if (f.id == field_id::content_length && !read_length(f.value, found)) return std::nullopt;
     if (f.id != field_id::transfer_encoding) continue;
@@ -130,25 +147,22 @@ std::optional<framing_fields> read_framing(const message_head& head) {
   return found;
 }
 
-// Content_Length and the like.
-bool is_disguised(const field& f) {
-  static constexpr std::array<std::string_view, 2> names{"content-length", "transfer-encoding"};
-  if (f.id != field_id::unknown || f.name.find('_') == std::string_view::npos) return false;
-  return std::ranges::any_of(names, [&](auto name) { return is_taken_for(f.name, name); });
-}
-
-bool allows_keep_alive(const message_head& head) {
-  bool close = head.version < 11;
+// Whether the connection stays, and whether some field ends at this hop (RFC 9110 7.6.1).
+void read_connection(message_head& head, field_roles seen) {
+  head.keep_alive = head.version >= 11;
+  head.nominates = false;
+  if ((seen & role::connection) == 0) return;
+  bool asked_close = false;
   for (const auto& f : head.fields) {
     if (f.id != field_id::connection) continue;
-    bool asked_close = false;
     for_each_token(f.value, [&](std::string_view token) {
-      if (iequals(token, "close")) asked_close = true;
-      if (head.version < 11 && iequals(token, "keep-alive")) close = false;
+      const bool close = iequals(token, "close"), keep_alive = iequals(token, "keep-alive");
+      if (close) asked_close = true;
+      if (keep_alive) head.keep_alive = true;
+      if (!close && !keep_alive) head.nominates = true;
     });
-    if (asked_close) return false;
   }
-  return !close;
+  if (asked_close) head.keep_alive = false;
 }
 
 void set_framing(message_head& head, const framing_fields& found, body_framing otherwise) {
@@ -240,19 +254,20 @@ bool wants_http2(const request_head& head) {
   return wanted && wants_upgrade(head);
 }
 
-errc check_request(request_head& head, bool secure) {
-  const auto framing = read_framing(head);
-  if (!framing || std::any_of(head.fields.begin(), head.fields.end(), is_disguised))
-    return errc::client_head_invalid;
+errc check_request(request_head& head, field_roles seen, bool secure) {
+  const auto framing = read_framing(head, seen);
+  if (!framing || (seen & role::disguised) != 0) return errc::client_head_invalid;
   // A tunnel would end all that this gateway is for; a trace shows others' credentials.
   if (head.method == "CONNECT" || head.method == "TRACE") return errc::client_method_refused;
-  if (!read_host(head) || !read_target(head, secure) || !read_max_forwards(head))
+  if (!read_host(head) || !read_target(head, secure)) return errc::client_head_invalid;
+  if ((seen & role::max_forwards) != 0 && !read_max_forwards(head))
     return errc::client_head_invalid;
   if (framing->other_coding) return errc::client_coding_unsupported;
-  if (!read_expectations(head)) return errc::client_expectation_unsupported;
-  if (wants_http2(head)) return errc::policy_upgrade_refused;
+  if ((seen & role::expect) != 0 && !read_expectations(head))
+    return errc::client_expectation_unsupported;
+  if ((seen & role::upgrade) != 0 && wants_http2(head)) return errc::policy_upgrade_refused;
   set_framing(head, *framing, body_framing::none);
-  head.keep_alive = allows_keep_alive(head);
+  read_connection(head, seen);
   return errc::complete;
 }
 
@@ -266,7 +281,7 @@ bool asks_for_other_version(std::string_view text) {
 }
 
 template <class Matches>
-std::optional<std::string_view> sole_of(const std::vector<field>& fields, Matches matches) {
+std::optional<std::string_view> sole_of(const field_list& fields, Matches matches) {
   std::optional<std::string_view> found;
   for (const auto& f : fields) {
     if (!matches(f)) continue;
@@ -276,14 +291,11 @@ std::optional<std::string_view> sole_of(const std::vector<field>& fields, Matche
   return found;
 }
 
-constexpr std::size_t usual_fields = 16;
-
-// Keeps the capacity of the list: a connection parses one head after the other.
+// Keeps the room of the list: a connection parses one head after the other.
 template <class Head>
 void clear(Head& head) {
+  head.fields.clear();
   auto fields = std::move(head.fields);
-  fields.clear();
-  fields.reserve(usual_fields);
   head = {};
   head.fields = std::move(fields);
 }
@@ -320,18 +332,19 @@ errc parse_request(std::string_view text, request_head& out, bool secure) {
     const bool version = ec == beast::http::error::bad_version && asks_for_other_version(text);
     return version ? errc::client_version_unsupported : errc::client_head_invalid;
   }
-  return check_request(out, secure);
+  return check_request(out, parser.seen_fields(), secure);
 }
 
 errc parse_response(std::string_view text, bool to_head, response_head& out) {
   clear(out);
   head_parser<false> parser(text, out);
   if (parser.parse() || out.status < 100) return errc::origin_head_invalid;
-  const auto framing = read_framing(out);
+  const auto framing = read_framing(out, parser.seen_fields());
   if (!framing || framing->other_coding) return errc::origin_head_invalid;
   const bool bodyless = to_head || out.status < 200 || out.status == 204 || out.status == 304;
   if (!bodyless) set_framing(out, *framing, body_framing::until_close);
-  out.keep_alive = out.framing != body_framing::until_close && allows_keep_alive(out);
+  read_connection(out, parser.seen_fields());
+  if (out.framing == body_framing::until_close) out.keep_alive = false;
   return errc::complete;
 }
 

@@ -212,7 +212,7 @@ bool tells_of_representation(const field& f) {
 }  // namespace
 
 bool is_range_field(const field& f) {
-  return f.id == field_id::range || f.id == field_id::if_range || iequals(f.name, "Request-Range");
+  return f.is(role::range_request);
 }
 
 bool asks_for_ranges(const request_head& request) {
@@ -270,7 +270,8 @@ void append_partial_response(std::string& wire, const response_head& response,
   if (plan.outcome != range_outcome::unsatisfiable)
     return append_client_response(wire, response, changes);
   auto head = response;
-  std::erase_if(head.fields, tells_of_representation);
+  const auto gone = std::remove_if(head.fields.begin(), head.fields.end(), tells_of_representation);
+  head.fields.erase(gone, head.fields.end());
   changes.no_store = true;
   append_client_response(wire, head, changes);
 }

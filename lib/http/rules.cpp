@@ -1,5 +1,6 @@
 #include "http/rules.hpp"
 
+#include "base/text_writer.hpp"
 #include "http/forwarded.hpp"
 #include "http/preferences.hpp"
 #include "http/range.hpp"
@@ -8,48 +9,50 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 namespace icapgate::http {
 namespace {
 
 constexpr std::string_view crlf = "\r\n";
+constexpr std::string_view chunked_line = "Transfer-Encoding: chunked\r\n";
 
-void append_number(std::string& wire, std::uint64_t value) {
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  wire.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+// Bytes of a head that are made room for at once.
+constexpr std::size_t usual_head = 512;
+
+void put_length(text_writer& out, std::uint64_t length) {
+  out.put("Content-Length: ").put_number(length).put(crlf);
 }
 
-void append_length(std::string& wire, std::uint64_t length) {
-  wire.append("Content-Length: ");
-  append_number(wire, length);
-  wire.append(crlf);
+// As it stands in the text that was parsed, with its end.
+std::string_view line_of(const field& f) {
+  const auto* const end = f.value.data() + f.value.size() + crlf.size();
+  return {f.name.data(), static_cast<std::size_t>(end - f.name.data())};
 }
 
-// RFC 9110 7.6.1 and the fields that older peers send.
-bool is_well_known(const field& f) {
-  switch (f.id) {
-    case field_id::connection:
-    case field_id::keep_alive:
-    case field_id::proxy_connection:
-    case field_id::te:
-    case field_id::trailer:
-    case field_id::transfer_encoding:
-    case field_id::upgrade:
-      return true;
-    default:
-      return false;
+// The fields that go on but for the `dropped` ones; of the `hidden` ones the name alone. What
+// stands side by side in the text that was parsed goes on in one piece.
+template <class Keeps>
+void put_fields(text_writer& out, const message_head& head, field_roles dropped, field_roles hidden,
+                Keeps keeps) {
+  const hop_by_hop ends_here(head);
+  dropped |= role::hop_by_hop;
+  std::string_view run;
+  for (const auto& f : head.fields) {
+    if (f.is(dropped) || ends_here.names(f) || !keeps(f)) continue;
+    const bool whole = f.is_line && !f.is(hidden);
+    if (whole && f.name.data() == run.data() + run.size()) {
+      run = {run.data(), run.size() + line_of(f).size()};
+      continue;
+    }
+    out.put(run);
+    run = whole ? line_of(f) : std::string_view{};
+    if (!whole) out.put_field(f.name, f.is(hidden) ? "-" : f.value);
   }
+  out.put(run);
 }
 
-bool is_credential(const field& f) {
-  return f.id == field_id::authorization || f.id == field_id::cookie;
-}
-
-// RFC 3507 4.4.2: these are for the ICAP head.
-bool is_for_proxies(const field& f) {
-  return f.id == field_id::proxy_authenticate || f.id == field_id::proxy_authorization;
+bool keeps_all(const field&) {
+  return true;
 }
 
 // Connection must not take away what the message means or where it goes.
@@ -67,29 +70,21 @@ bool iless(std::string_view a, std::string_view b) {
 }
 
 // RFC 9110 7.6.3: the version that `head` came in.
-void append_via(std::string& wire, const message_head& head, std::string_view pseudonym) {
-  wire.append(head.version < 11 ? "Via: 1.0 " : "Via: 1.1 ").append(pseudonym).append(crlf);
+void put_via(text_writer& out, const message_head& head, std::string_view pseudonym) {
+  out.put(head.version < 11 ? "Via: 1.0 " : "Via: 1.1 ").put(pseudonym).put(crlf);
 }
 
 // --- towards the origin
 
-bool is_client_certificate(std::string_view name) {
-  return is_taken_for(name, "client-cert") || is_taken_for(name, "client-cert-chain");
-}
-
-bool is_asked_otherwise(const field& f, const request_changes& changes) {
-  if (f.id == field_id::accept_encoding)
-    return changes.accept_encoding != request_changes::codings::as_asked;
-  if (changes.path && is_forwarding_field(f.name)) return true;
-  if (changes.own_client_certificate && is_client_certificate(f.name)) return true;
-  return changes.whole && is_range_field(f);
-}
-
-bool is_changed(const field& f, const request_head& head, const request_changes& changes) {
-  // RFC 9110 10.1.1: version 1.0 has no expectations, and what goes on is version 1.1.
-  if (f.id == field_id::expect) return head.version < 11;
-  if (f.id == field_id::max_forwards) return head.max_forwards.has_value();
-  return is_asked_otherwise(f, changes);
+// The fields that are asked for otherwise than the client asked.
+field_roles changed_roles(const request_changes& changes) {
+  field_roles changed = 0;
+  if (changes.accept_encoding != request_changes::codings::as_asked)
+    changed |= role::accept_encoding;
+  if (changes.path) changed |= role::forwarding;
+  if (changes.own_client_certificate) changed |= role::client_certificate;
+  if (changes.whole) changed |= role::range_request;
+  return changed;
 }
 
 // RFC 9110 8.4.1.3: x-gzip is gzip.
@@ -128,18 +123,17 @@ std::string decodable_codings(const request_head& head) {
   return list.empty() ? "identity" : list;
 }
 
-void append_codings(std::string& wire, const request_head& head, request_changes::codings wanted) {
-  if (wanted == request_changes::codings::identity)
-    append_field(wire, "Accept-Encoding", "identity");
+void put_codings(text_writer& out, const request_head& head, request_changes::codings wanted) {
+  if (wanted == request_changes::codings::identity) out.put("Accept-Encoding: identity\r\n");
   if (wanted == request_changes::codings::decodable)
-    append_field(wire, "Accept-Encoding", decodable_codings(head));
+    out.put_field("Accept-Encoding", decodable_codings(head));
 }
 
 // RFC 9110 7.8: Upgrade never goes without its connection option.
-void append_upgrade(std::string& wire, const message_head& head) {
+void put_upgrade(text_writer& out, const message_head& head) {
   for (const auto& f : head.fields)
-    if (f.id == field_id::upgrade) append_field(wire, "Upgrade", f.value);
-  append_field(wire, "Connection", "Upgrade");
+    if (f.id == field_id::upgrade) out.put_field("Upgrade", f.value);
+  out.put("Connection: Upgrade\r\n");
 }
 
 // --- what a field of a response tells of
@@ -242,10 +236,8 @@ unsigned status_of(const response_head& head, const client_response& to) {
   return to.status != 0 ? to.status : head.status;
 }
 
-void append_status_line(std::string& wire, unsigned status, std::string_view reason) {
-  wire.append("HTTP/1.1 ");
-  append_number(wire, status);
-  wire.append(" ").append(reason).append(crlf);
+void put_status_line(text_writer& out, unsigned status, std::string_view reason) {
+  out.put("HTTP/1.1 ").put_number(status).put(" ").put(reason).put(crlf);
 }
 
 // RFC 9110 8.6, RFC 9112 6.1, 6.2: neither 1xx nor 204 is ever framed.
@@ -253,9 +245,9 @@ bool is_unframed(unsigned status) {
   return status < 200 || status == 204;
 }
 
-void append_framing(std::string& wire, const outgoing_body& body) {
-  if (body.framing == outgoing_body::kind::length) append_length(wire, body.length);
-  if (body.framing == outgoing_body::kind::chunked) wire.append("Transfer-Encoding: chunked\r\n");
+void put_framing(text_writer& out, const outgoing_body& body) {
+  if (body.framing == outgoing_body::kind::length) put_length(out, body.length);
+  if (body.framing == outgoing_body::kind::chunked) out.put(chunked_line);
 }
 
 // Where the body is framed anew, the length that the head told is dropped.
@@ -263,55 +255,45 @@ bool keeps_length(const outgoing_body& body, unsigned status) {
   return body.framing == outgoing_body::kind::unchanged && !is_unframed(status);
 }
 
-// Sums of the bytes that are sent (RFC 1864, RFC 9530 2), where only some of them are.
-bool is_of_content(const field& f) {
-  return f.id == field_id::content_md5 ||
-         (f.id == field_id::unknown && iequals(f.name, "Content-Digest"));
-}
-
-// True for fields that the gateway writes itself, or that its own ones make wrong.
-bool is_replaced(const field& f, const client_response& to, unsigned status) {
+// The fields that the gateway writes itself, or that its own ones make wrong.
+field_roles replaced_roles(const client_response& to, unsigned status) {
   const bool page = to.author == response_author::page;
-  switch (f.id) {
-    case field_id::content_length:
-      return !keeps_length(to.body, status);
-    case field_id::cache_control:
-      return to.no_store || page;
-    case field_id::accept_ranges:
-      return !to.accept_ranges.empty();
-    case field_id::content_range:
-      return !to.content_range.empty() || to.status == 206;
-    case field_id::content_type:
-      return !to.content_type.empty();
-    default:
-      if (to.status == 206 && is_of_content(f)) return true;
-      return page && iequals(f.name, "X-Content-Type-Options");
-  }
+  field_roles replaced = 0;
+  if (!keeps_length(to.body, status)) replaced |= role::content_length;
+  if (to.no_store || page) replaced |= role::cache_control;
+  if (!to.accept_ranges.empty()) replaced |= role::accept_ranges;
+  if (!to.content_range.empty() || to.status == 206) replaced |= role::content_range;
+  if (!to.content_type.empty()) replaced |= role::content_type;
+  // RFC 1864, RFC 9530 2: sums of the bytes that are sent, where only some of them are.
+  if (to.status == 206) replaced |= role::content_sum;
+  if (page) replaced |= role::type_options;
+  return replaced;
 }
 
-void append_own_fields(std::string& wire, const client_response& to) {
+void put_own_fields(text_writer& out, const client_response& to) {
   const bool page = to.author == response_author::page;
-  if (!to.content_type.empty()) append_field(wire, "Content-Type", to.content_type);
-  if (!to.content_range.empty()) append_field(wire, "Content-Range", to.content_range);
-  if (!to.accept_ranges.empty()) append_field(wire, "Accept-Ranges", to.accept_ranges);
-  if (to.no_store || page) append_field(wire, "Cache-Control", "no-store");
-  if (page) append_field(wire, "X-Content-Type-Options", "nosniff");
+  if (!to.content_type.empty()) out.put_field("Content-Type", to.content_type);
+  if (!to.content_range.empty()) out.put_field("Content-Range", to.content_range);
+  if (!to.accept_ranges.empty()) out.put_field("Accept-Ranges", to.accept_ranges);
+  if (to.no_store || page) out.put("Cache-Control: no-store\r\n");
+  if (page) out.put("X-Content-Type-Options: nosniff\r\n");
 }
 
-void append_connection(std::string& wire, const response_head& head, const client_response& to) {
+void put_connection(text_writer& out, const response_head& head, const client_response& to) {
   if (to.upgraded)
-    append_upgrade(wire, head);
+    put_upgrade(out, head);
   else if (!to.keep_alive)
-    append_field(wire, "Connection", "close");
+    out.put("Connection: close\r\n");
   else if (to.client_version < 11)
-    append_field(wire, "Connection", "keep-alive");
+    out.put("Connection: keep-alive\r\n");
 }
 
 }  // namespace
 
 hop_by_hop::hop_by_hop(const message_head& head) {
+  if (!head.nominates) return;
   for (const auto& f : head.fields) {
-    if (f.id != field_id::connection) continue;
+    if (!f.is(role::connection)) continue;
     for_each_token(f.value, [this](std::string_view token) {
       const bool option = iequals(token, "close") || iequals(token, "keep-alive");
       if (!option && !is_protected(token)) nominated_.push_back(token);
@@ -321,16 +303,15 @@ hop_by_hop::hop_by_hop(const message_head& head) {
   std::sort(nominated_.begin(), nominated_.end(), iless);
 }
 
-bool hop_by_hop::contains(const field& f) const {
-  return is_well_known(f) ||
-         std::binary_search(nominated_.begin(), nominated_.end(), f.name, iless);
+bool hop_by_hop::is_nominated(std::string_view name) const {
+  return std::binary_search(nominated_.begin(), nominated_.end(), name, iless);
 }
 
 bool wants_upgrade(const request_head& head) {
   if (head.version < 11 || !head.find(field_id::upgrade)) return false;
   bool wanted = false;
   for (const auto& f : head.fields) {
-    if (f.id != field_id::connection) continue;
+    if (!f.is(role::connection)) continue;
     for_each_token(f.value, [&](std::string_view option) {
       if (iequals(option, "upgrade")) wanted = true;
     });
@@ -355,7 +336,7 @@ bool names_websocket(const message_head& head) {
 bool has_passed(const request_head& head, std::string_view pseudonym) {
   bool found = false;
   for (const auto& f : head.fields) {
-    if (f.id != field_id::via) continue;
+    if (!f.is(role::via)) continue;
     for_each_token(f.value, [&](std::string_view hop) {
       const auto protocol = std::min(hop.find_first_of(" \t"), hop.size());
       hop.remove_prefix(std::min(hop.find_first_not_of(" \t", protocol), hop.size()));
@@ -367,87 +348,78 @@ bool has_passed(const request_head& head, std::string_view pseudonym) {
 
 void append_origin_request(std::string& wire, const request_head& head,
                            const request_changes& changes) {
-  reserve_head(wire);
-  const hop_by_hop dropped(head);
-  wire.append(head.method).append(" ").append(head.origin_form).append(" HTTP/1.1\r\n");
-  append_field(wire, "Host", head.host);
-  for (const auto& f : head.fields)
-    if (f.id != field_id::host && !dropped.contains(f) && !is_changed(f, head, changes))
-      append_field(wire, f.name, f.value);
+  text_writer out(wire, usual_head);
+  out.put(head.method).put(" ").put(head.origin_form).put(" HTTP/1.1\r\n");
+  out.put_field("Host", head.host);
+  auto dropped = role::host | changed_roles(changes);
+  // RFC 9110 10.1.1: version 1.0 has no expectations, and what goes on is version 1.1.
+  if (head.version < 11) dropped |= role::expect;
+  if (head.max_forwards) dropped |= role::max_forwards;
+  put_fields(out, head, dropped, 0, keeps_all);
   // RFC 9110 7.6.2; a request with 0 goes nowhere.
   if (head.max_forwards.value_or(0) > 0)
-    append_field(wire, "Max-Forwards", std::to_string(*head.max_forwards - 1));
-  if (changes.path) wire.append(changes.path->lines);
+    out.put("Max-Forwards: ").put_number(*head.max_forwards - 1).put(crlf);
+  if (changes.path) out.put(changes.path->lines);
   if (!changes.client_certificate.empty())
-    wire.append("Client-Cert: :").append(changes.client_certificate).append(":\r\n");
-  append_codings(wire, head, changes.accept_encoding);
-  if (changes.upgrade && wants_upgrade(head)) append_upgrade(wire, head);
-  if (head.framing == body_framing::chunked) wire.append("Transfer-Encoding: chunked\r\n");
-  append_via(wire, head, changes.pseudonym);
-  wire.append(crlf);
+    out.put("Client-Cert: :").put(changes.client_certificate).put(":\r\n");
+  put_codings(out, head, changes.accept_encoding);
+  if (changes.upgrade && wants_upgrade(head)) put_upgrade(out, head);
+  if (head.framing == body_framing::chunked) out.put(chunked_line);
+  put_via(out, head, changes.pseudonym);
+  out.put(crlf);
 }
 
 void append_scanner_request(std::string& wire, const request_head& head, bool credentials,
                             const request_changes& changes) {
-  reserve_head(wire);
-  const hop_by_hop dropped(head);
-  wire.append(head.method).append(changes.path && changes.path->secure ? " https://" : " http://");
-  wire.append(head.host);
-  if (head.origin_form != "*") wire.append(head.origin_form);
-  wire.append(" HTTP/1.1\r\n");
-  append_field(wire, "Host", head.host);
-  for (const auto& f : head.fields) {
-    if (f.id == field_id::host || dropped.contains(f) || is_for_proxies(f)) continue;
-    if (is_asked_otherwise(f, changes)) continue;
-    append_field(wire, f.name, credentials || !is_credential(f) ? f.value : "-");
-  }
-  if (changes.path) wire.append(changes.path->lines);
-  append_codings(wire, head, changes.accept_encoding);
-  wire.append(crlf);
+  text_writer out(wire, usual_head);
+  out.put(head.method).put(changes.path && changes.path->secure ? " https://" : " http://");
+  out.put(head.host);
+  if (head.origin_form != "*") out.put(head.origin_form);
+  out.put(" HTTP/1.1\r\n").put_field("Host", head.host);
+  put_fields(out, head, role::host | role::for_proxies | changed_roles(changes),
+             credentials ? 0 : role::credential, keeps_all);
+  if (changes.path) out.put(changes.path->lines);
+  put_codings(out, head, changes.accept_encoding);
+  out.put(crlf);
 }
 
 void append_scanner_response(std::string& wire, const response_head& head, bool decoded) {
-  reserve_head(wire);
-  const hop_by_hop dropped(head);
-  append_status_line(wire, head.status, head.reason);
-  for (const auto& f : head.fields) {
-    if (dropped.contains(f) || is_for_proxies(f) || (decoded && is_of_coded_bytes(f))) continue;
-    append_field(wire, f.name, f.value);
-  }
-  wire.append(crlf);
+  text_writer out(wire, usual_head);
+  put_status_line(out, head.status, head.reason);
+  // RFC 3507 4.4.2: what proxies ask each other is for the ICAP head.
+  put_fields(out, head, role::for_proxies, 0,
+             [&](const field& f) { return !decoded || !is_of_coded_bytes(f); });
+  out.put(crlf);
 }
 
 void append_interim_response(std::string& wire, const response_head& head, bool hints_only) {
-  const hop_by_hop dropped(head);
-  append_status_line(wire, head.status, head.reason);
-  for (const auto& f : head.fields) {
-    // RFC 9110 8.6: there is no body that a length could be told of.
-    if (dropped.contains(f) || f.id == field_id::content_length) continue;
-    if (!hints_only || (head.status == 103 && f.id == field_id::link))
-      append_field(wire, f.name, f.value);
-  }
-  wire.append(crlf);
+  text_writer out(wire, usual_head);
+  put_status_line(out, head.status, head.reason);
+  // RFC 9110 8.6: there is no body that a length could be told of.
+  put_fields(out, head, role::content_length, 0, [&](const field& f) {
+    return !hints_only || (head.status == 103 && f.id == field_id::link);
+  });
+  out.put(crlf);
 }
 
 void append_client_response(std::string& wire, const response_head& head,
                             const client_response& to) {
-  reserve_head(wire);
-  const hop_by_hop dropped(head);
+  text_writer out(wire, usual_head);
   const stale_fields stale(to);
   const unsigned status = status_of(head, to);
   bool dated = to.date.empty();
-  append_status_line(wire, status, to.status != 0 ? reason_phrase(status) : head.reason);
-  for (const auto& f : head.fields) {
-    if (dropped.contains(f) || is_replaced(f, to, status) || stale.contains(f)) continue;
-    append_field(wire, f.name, f.value);
-    dated = dated || f.id == field_id::date;
-  }
-  if (!dated) append_field(wire, "Date", to.date);
-  if (!to.via.empty()) append_via(wire, to.origin ? *to.origin : head, to.via);
-  if (!is_unframed(status)) append_framing(wire, to.body);
-  append_own_fields(wire, to);
-  append_connection(wire, head, to);
-  wire.append(crlf);
+  put_status_line(out, status, to.status != 0 ? reason_phrase(status) : head.reason);
+  put_fields(out, head, replaced_roles(to, status), 0, [&](const field& f) {
+    if (stale.contains(f)) return false;
+    dated = dated || f.is(role::date);
+    return true;
+  });
+  if (!dated) out.put_field("Date", to.date);
+  if (!to.via.empty()) put_via(out, to.origin ? *to.origin : head, to.via);
+  if (!is_unframed(status)) put_framing(out, to.body);
+  put_own_fields(out, to);
+  put_connection(out, head, to);
+  out.put(crlf);
 }
 
 std::string_view reason_phrase(unsigned status) {

@@ -18,9 +18,13 @@ class hop_by_hop {
  public:
   explicit hop_by_hop(const message_head& head);
 
-  bool contains(const field& f) const;
+  bool contains(const field& f) const { return f.is(role::hop_by_hop) || names(f); }
+  // Connection names it.
+  bool names(const field& f) const { return !nominated_.empty() && is_nominated(f.name); }
 
  private:
+  bool is_nominated(std::string_view name) const;
+
   std::vector<std::string_view> nominated_;  // by Connection, beyond the well-known ones; sorted
 };
 
