@@ -58,16 +58,24 @@ std::optional<ip_address> ip_address::parse(std::string_view text) {
   return from_bytes(std::span(bytes).first(v6 ? v6_size : v4_size));
 }
 
-// Asked for with each request: inet_ntop() would take a printf() for four numbers.
 std::string ip_address::to_string() const {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (!is_v4_) return ::inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
-  auto* at = text.data();
-  for (std::size_t i = 0; i < 4; ++i) {
+  std::array<char, max_text> text;
+  return std::string(write(text));
+}
+
+// Asked for with each request: inet_ntop() would take a printf() for four numbers.
+std::string_view ip_address::write(std::span<char, max_text> room) const {
+  static_assert(max_text >= INET6_ADDRSTRLEN);
+  if (!is_v4_) return ::inet_ntop(AF_INET6, bytes_.data(), room.data(), room.size());
+  auto* at = room.data();
+  for (std::size_t i = 0; i < v4_size; ++i) {
+    const unsigned number = bytes_[i];
     if (i > 0) *at++ = '.';
-    at = std::to_chars(at, text.data() + text.size(), bytes_[i]).ptr;
+    if (number >= 100) *at++ = static_cast<char>('0' + number / 100);
+    if (number >= 10) *at++ = static_cast<char>('0' + number / 10 % 10);
+    *at++ = static_cast<char>('0' + number % 10);
   }
-  return {text.data(), at};
+  return {room.data(), at};
 }
 
 ip_address ip_address::first_of(unsigned prefix) const {

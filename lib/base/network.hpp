@@ -30,6 +30,9 @@ class ip_address {
   bool is_v4() const { return is_v4_; }
   // Without brackets; IPv6 as RFC 5952 has it.
   std::string to_string() const;
+  // Likewise, as the beginning of `room`.
+  static constexpr std::size_t max_text = 46;
+  std::string_view write(std::span<char, max_text> room) const;
 
   // The first and the last address that agree with this one in the first `prefix` bits. Bits of the
   // address's own family: at most 32 or 128.

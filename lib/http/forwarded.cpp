@@ -1,6 +1,7 @@
 #include "http/forwarded.hpp"
 
 #include "base/characters.hpp"
+#include "base/text_writer.hpp"
 
 #include <boost/container/small_vector.hpp>
 
@@ -16,6 +17,7 @@ struct hop {
   std::string_view text;  // an obfuscated identifier (RFC 7239 6.3), "unknown", or junk
   std::optional<ip_address> address;
   std::string_view proto, host;  // empty: not told, or not valid
+  bool is_written = false;       // `text` is the address as we write it
 };
 using hop_list = boost::container::small_vector<hop, 2>;
 
@@ -24,9 +26,11 @@ std::string_view valid_proto(std::string_view text) {
   return iequals(text, "http") ? std::string_view("http") : std::string_view{};
 }
 
+constexpr character_set host_characters(".-_:[]");
+
 std::string_view valid_host(std::string_view text) {
   constexpr std::size_t longest = 255 + 6;
-  return text.size() <= longest && is_made_of(text, ".-_:[]") ? text : std::string_view{};
+  return text.size() <= longest && host_characters.makes(text) ? text : std::string_view{};
 }
 
 bool is_port(std::string_view text) {
@@ -192,33 +196,34 @@ hop_list read_forwarded(const request_head& request) {
 
 // --- what is told on
 
-void append_plain(std::string& lines, const hop& of) {
+void put_plain(text_writer& out, const hop& of) {
+  std::array<char, ip_address::max_text> text;
   const bool hidden = of.text.size() > 1 && of.text.front() == '_' && is_made_of(of.text, "._-");
   if (of.address)
-    lines.append(of.address->to_string());
+    out.put(of.is_written ? of.text : of.address->write(text));
   else
-    lines.append(hidden ? of.text : unknown);
+    out.put(hidden ? of.text : unknown);
 }
 
-void append_element(std::string& lines, const hop& of) {
+void put_element(text_writer& out, const hop& of) {
   const bool v6 = of.address && !of.address->is_v4();
-  lines.append(v6 ? "for=\"[" : "for=");
-  append_plain(lines, of);
-  if (v6) lines.append("]\"");
-  if (!of.host.empty()) lines.append(";host=\"").append(of.host).append("\"");
-  if (!of.proto.empty()) lines.append(";proto=").append(of.proto);
+  out.put(v6 ? "for=\"[" : "for=");
+  put_plain(out, of);
+  if (v6) out.put("]\"");
+  if (!of.host.empty()) out.put(";host=\"").put(of.host).put("\"");
+  if (!of.proto.empty()) out.put(";proto=").put(of.proto);
 }
 
 constexpr std::size_t usual_lines = 256;
 
-template <class Append>
-void append_hops(std::string& lines, std::string_view name, const hop_list& hops, Append append) {
-  lines.append(name).append(": ");
+template <class Put>
+void put_hops(text_writer& out, std::string_view name, const hop_list& hops, Put put) {
+  out.put(name).put(": ");
   for (const auto& one : hops) {
-    if (&one != hops.data()) lines.append(", ");
-    append(lines, one);
+    if (&one != hops.data()) out.put(", ");
+    put(out, one);
   }
-  lines.append("\r\n");
+  out.put("\r\n");
 }
 
 bool is_request_id(std::string_view text) {
@@ -228,12 +233,12 @@ bool is_request_id(std::string_view text) {
 // Browsers send it as well as proxies, and it decides nothing here: so from anybody, if it is
 // valid. None is made: one without the sampled flag would tell the origin not to trace, one with it
 // to trace everything.
-void append_trace(std::string& lines, const request_head& request) {
+void put_trace(text_writer& out, const request_head& request) {
   const auto parent = request.sole_value("traceparent");
   if (!parent || !is_traceparent(*parent)) return;
-  append_field(lines, "traceparent", *parent);
+  out.put_field("traceparent", *parent);
   for (const auto& f : request.fields)
-    if (iequals(f.name, "tracestate")) append_field(lines, "tracestate", f.value);
+    if (iequals(f.name, "tracestate")) out.put_field("tracestate", f.value);
 }
 
 bool is_set_anew(std::string_view name) {
@@ -244,9 +249,9 @@ bool is_set_anew(std::string_view name) {
 }
 
 // A trusted peer's other fields: X-Forwarded-Port, X-Real-IP, ...
-void append_others(std::string& lines, const request_head& request) {
+void put_others(text_writer& out, const request_head& request) {
   for (const auto& f : request.fields)
-    if (is_forwarding_field(f.name) && !is_set_anew(f.name)) append_field(lines, f.name, f.value);
+    if (f.is(role::forwarding) && !is_set_anew(f.name)) out.put_field(f.name, f.value);
 }
 
 // Goes from the peer to the left while it is told by somebody trusted. Without an address: the
@@ -278,18 +283,21 @@ bool is_forwarding_field(std::string_view name) {
          (name.size() > prefix.size() && is_taken_for(name.substr(0, prefix.size()), prefix));
 }
 
-forwarding describe_arrival(const request_head& request, const arrival& from,
-                            const network_set& trusted, trusted_header believed,
-                            std::string_view own_id) {
-  forwarding out;
-  out.client = from.name();
+void describe_arrival(forwarding& out, const request_head& request, const arrival& from,
+                      const network_set& trusted, trusted_header believed,
+                      std::string_view own_id) {
+  std::array<char, ip_address::max_text> text;
+  const auto peer = from.peer ? from.peer->write(text) : unix_client;
+  out.client = peer;
   out.request_id = own_id;
   out.own_client_certificate = from.own_client_certificate;
   out.client_certificate = from.client_certificate;
-  hop last{{}, from.peer, from.secure ? "https" : "http", valid_host(request.host)};
+  hop last{peer, from.peer, from.secure ? "https" : "http", valid_host(request.host), true};
   hop claim = last;  // how the client came to whoever of ours it met first
   hop_list hops;
-  if (from.trusted) {
+  const bool tells =
+      std::ranges::any_of(request.fields, [](const field& f) { return f.is(role::forwarding); });
+  if (from.trusted && tells) {
     hops = believed == trusted_header::forwarded ? read_forwarded(request)
                                                  : read_x_forwarded_for(request);
     const auto told = what_is_told(request, hops, trusted, believed);
@@ -301,15 +309,16 @@ forwarding describe_arrival(const request_head& request, const arrival& from,
   }
   out.secure = claim.proto == "https";
   hops.push_back(last);
-  out.lines.reserve(usual_lines);
-  append_hops(out.lines, "X-Forwarded-For", hops, append_plain);
-  append_field(out.lines, "X-Forwarded-Proto", claim.proto);
-  if (!claim.host.empty()) append_field(out.lines, "X-Forwarded-Host", claim.host);
-  append_hops(out.lines, "Forwarded", hops, append_element);
-  append_field(out.lines, "X-Request-Id", out.request_id);
-  if (from.trusted) append_others(out.lines, request);
-  append_trace(out.lines, request);
-  return out;
+  out.lines.clear();
+  text_writer lines(out.lines, usual_lines);
+  put_hops(lines, "X-Forwarded-For", hops, put_plain);
+  lines.put_field("X-Forwarded-Proto", claim.proto);
+  if (!claim.host.empty()) lines.put_field("X-Forwarded-Host", claim.host);
+  put_hops(lines, "Forwarded", hops, put_element);
+  lines.put_field("X-Request-Id", out.request_id);
+  if (!tells) return;
+  if (from.trusted) put_others(lines, request);
+  put_trace(lines, request);
 }
 
 bool is_traceparent(std::string_view value) {

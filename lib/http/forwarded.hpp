@@ -53,10 +53,9 @@ bool is_forwarding_field(std::string_view name);
 
 // From an untrusted peer nothing is believed: `client` is the peer. From a trusted one the hops are
 // read from the right as long as they are trusted themselves. What can't be understood ends that.
-// `own_id`: for a request that brings none.
-forwarding describe_arrival(const request_head& request, const arrival& from,
-                            const network_set& trusted, trusted_header believed,
-                            std::string_view own_id);
+// `own_id`: for a request that brings none. All of `out` is written anew, in the room that it has.
+void describe_arrival(forwarding& out, const request_head& request, const arrival& from,
+                      const network_set& trusted, trusted_header believed, std::string_view own_id);
 
 // W3C Trace Context 3.2, version 00 exactly; of later versions the part that they must begin with.
 bool is_traceparent(std::string_view value);

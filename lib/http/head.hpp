@@ -5,11 +5,10 @@
 #include "base/text.hpp"
 #include "http/field_roles.hpp"
 
-#include <boost/container/small_vector.hpp>
-
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace icapgate::http {
 
@@ -32,9 +31,6 @@ struct field {
   bool is_line = false;
 };
 
-// As many as most heads have take no memory of their own.
-using field_list = boost::container::small_vector<field, 16>;
-
 // How a message's body is delimited (RFC 9112 6.3).
 enum class body_framing {
   none,         // no body follows the head
@@ -45,7 +41,7 @@ enum class body_framing {
 
 struct message_head {
   unsigned version = 11;  // 10 or 11
-  field_list fields;
+  std::vector<field> fields;
   body_framing framing = body_framing::none;
   std::uint64_t content_length = 0;  // with framing length
   bool keep_alive = false;           // the peer allows another message on this connection

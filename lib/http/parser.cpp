@@ -281,7 +281,7 @@ bool asks_for_other_version(std::string_view text) {
 }
 
 template <class Matches>
-std::optional<std::string_view> sole_of(const field_list& fields, Matches matches) {
+std::optional<std::string_view> sole_of(const std::vector<field>& fields, Matches matches) {
   std::optional<std::string_view> found;
   for (const auto& f : fields) {
     if (!matches(f)) continue;
@@ -291,11 +291,14 @@ std::optional<std::string_view> sole_of(const field_list& fields, Matches matche
   return found;
 }
 
+constexpr std::size_t usual_fields = 16;
+
 // Keeps the room of the list: a connection parses one head after the other.
 template <class Head>
 void clear(Head& head) {
-  head.fields.clear();
   auto fields = std::move(head.fields);
+  fields.clear();
+  fields.reserve(usual_fields);
   head = {};
   head.fields = std::move(fields);
 }

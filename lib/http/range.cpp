@@ -270,8 +270,7 @@ void append_partial_response(std::string& wire, const response_head& response,
   if (plan.outcome != range_outcome::unsatisfiable)
     return append_client_response(wire, response, changes);
   auto head = response;
-  const auto gone = std::remove_if(head.fields.begin(), head.fields.end(), tells_of_representation);
-  head.fields.erase(gone, head.fields.end());
+  std::erase_if(head.fields, tells_of_representation);
   changes.no_store = true;
   append_client_response(wire, head, changes);
 }

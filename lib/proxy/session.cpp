@@ -205,8 +205,9 @@ task<bool> session::serve_request() {
   const open_transaction counted(core_.metrics);
   from_.own_client_certificate = tells_certificates();
   const auto id = core_.next_request_id();
-  const auto path = http::describe_arrival(request_, from_, entrance_->trusted_proxies,
-                                           entrance_->believed_header, {id.data(), id.size()});
+  http::forwarding path;
+  http::describe_arrival(path, request_, from_, entrance_->trusted_proxies,
+                         entrance_->believed_header, {id.data(), id.size()});
   transaction current(*resources_, reader_, watch_, path, request_, route_);
   const auto reason = co_await run_transaction(current);
   current.account(reason);

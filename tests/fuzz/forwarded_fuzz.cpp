@@ -32,7 +32,8 @@ void check(const http::request_head& request, http::trusted_header believed) {
   http::arrival from;
   from.peer = ip_address::parse("10.0.0.1");
   from.trusted = true;
-  const auto got = http::describe_arrival(request, from, trusted, believed, "own");
+  http::forwarding got;
+  http::describe_arrival(got, request, from, trusted, believed, "own");
   require(ip_address::parse(got.client).has_value());
   require(!got.request_id.empty() && got.request_id.size() <= http::max_request_id);
 
@@ -45,8 +46,11 @@ void check(const http::request_head& request, http::trusted_header believed) {
   // Whoever believes us finds the same client behind one hop more.
   const auto hops = static_cast<std::size_t>(std::ranges::count(got.lines, ','));
   if (hops >= http::max_hops || got.lines.size() > http::max_hops_text) return;
-  for (const auto next : {http::trusted_header::x_forwarded_for, http::trusted_header::forwarded})
-    require(http::describe_arrival(head, from, trusted, next, "own").client == got.client);
+  for (const auto next : {http::trusted_header::x_forwarded_for, http::trusted_header::forwarded}) {
+    http::forwarding behind;
+    http::describe_arrival(behind, head, from, trusted, next, "own");
+    require(behind.client == got.client);
+  }
 }
 
 }  // namespace

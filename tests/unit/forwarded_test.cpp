@@ -33,7 +33,10 @@ http::forwarding told(const std::string& fields, const char* peer, bool secure =
   if (peer) from.peer = ip_address::parse(peer);
   from.trusted = from.peer ? set.contains(*from.peer) : set.contains_local();
   from.secure = secure;
-  return http::describe_arrival(request.head, from, set, believed, "own-id");
+  http::forwarding out;
+  out.lines = "of an earlier request";
+  http::describe_arrival(out, request.head, from, set, believed, "own-id");
+  return out;
 }
 
 http::forwarding by_rfc(const std::string& fields, const char* peer = "10.0.0.1") {
@@ -294,8 +297,9 @@ TEST_CASE("origin and scanner get the new fields in place of the old, even nomin
       "X-Request-Id: theirs\r\n");
   http::arrival from;
   from.peer = ip_address::parse("192.0.2.1");
-  const auto path = http::describe_arrival(request.head, from, {},
-                                           http::trusted_header::x_forwarded_for, "own-id");
+  http::forwarding path;
+  http::describe_arrival(path, request.head, from, {}, http::trusted_header::x_forwarded_for,
+                         "own-id");
   std::string to_origin, to_scanner;
   http::append_origin_request(to_origin, request.head, {.path = &path});
   http::append_scanner_request(to_scanner, request.head, true, {.path = &path});
