@@ -39,13 +39,13 @@ std::size_t idle_connections(const scanner_state& scanner, const config& setting
                    warm_share(settings)});
 }
 
-bool is_detection(const result<icap::judgement>& outcome) {
-  return outcome && outcome->kind == icap::verdict::blocked;
+bool is_detection(const result<icap::judgement>& judged) {
+  return judged && judged->kind == icap::verdict::blocked;
 }
 
 // It may be a page without a mark.
-bool is_replaced(const result<icap::judgement>& outcome) {
-  return outcome && outcome->kind == icap::verdict::adapted;
+bool is_replaced(const result<icap::judgement>& judged) {
+  return judged && judged->kind == icap::verdict::adapted;
 }
 
 bool was_closed(errc reason) {

@@ -119,9 +119,9 @@ std::vector<certificate_expiry> listeners::expiries() const {
   std::vector<certificate_expiry> found;
   for (const auto& l : all_) {
     if (!l->tls) continue;
-    for (const auto& one : l->tls->current()->expiries())
-      if (std::ranges::find(found, one.file, &certificate_expiry::file) == found.end())
-        found.push_back(one);
+    for (const auto& expiry : l->tls->current()->expiries())
+      if (std::ranges::find(found, expiry.file, &certificate_expiry::file) == found.end())
+        found.push_back(expiry);
   }
   return found;
 }

@@ -51,8 +51,8 @@ scanner_watch::scanner_watch(asio::io_context& context, std::shared_ptr<const ge
                       settings_.icap_limits.connect, scanner_connect_reasons);
     auto one =
         std::make_unique<patient>(patient{state, std::move(connect), asio::steady_timer(context)});
-    if (const auto probed = state->probed_at())
-      one->canary_due = *probed + settings_.icap_limits.canary_interval;
+    if (const auto last = state->probed_at())
+      one->canary_due = *last + settings_.icap_limits.canary_interval;
     patients_.push_back(std::move(one));
   }
 }

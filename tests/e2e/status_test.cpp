@@ -37,7 +37,7 @@ void pass_everything(exchange& with) {
 
 void wait_ready(stage& on, bool so) {
   wait_until(so ? "it is ready" : "it is not ready",
-             [&] { return admin(on, "/readyz").status == (so ? 200u : 503u); });
+             [&] { return admin(on, "/readyz").status == (so ? 200 : 503); });
 }
 
 }  // namespace

@@ -421,9 +421,9 @@ std::string padded_gzip(std::string_view body, std::size_t size) {
 
 TEST_CASE("max_ratio: so many times the encoded bytes and not one more") {
   constexpr std::size_t room = 4 << 20, encoded = 20'000, ratio = 100;
-  for (const auto [size, expected] : {std::pair{encoded * ratio - 1, status::finished},
-                                      std::pair{encoded * ratio, status::finished},
-                                      std::pair{encoded * ratio + 1, status::too_dense}}) {
+  for (const auto& [size, expected] : {std::pair{encoded * ratio - 1, status::finished},
+                                       std::pair{encoded * ratio, status::finished},
+                                       std::pair{encoded * ratio + 1, status::too_dense}}) {
     const auto wire = padded_gzip(std::string(size, '\0'), encoded);
     INFO(size);
     CHECK(decode(wire, {coding::gzip}, room, {0, ratio}).end == expected);
