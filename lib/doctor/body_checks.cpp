@@ -26,6 +26,11 @@ std::string in_single_bytes(std::string_view body) {
   return out += last_chunk;
 }
 
+// A page without a mark stands in the file's place: what came back is too short to hold it.
+bool is_page(std::uint64_t size, const outcome& seen) {
+  return seen.what == fate::changed && !seen.answer.original_from && seen.came_back < size / 2;
+}
+
 }  // namespace
 
 const examination::check examination::body_checks[] = {
@@ -268,6 +273,10 @@ finding examination::step(std::uint64_t size, const outcome& seen) {
   if (seen.what == fate::stopped || seen.what == fate::cut) {
     known_.detected_up_to = size;
     return passed(seen.text);
+  }
+  if (is_page(size, seen)) {
+    known_.detected_up_to = size;
+    return doubtful(seen.text + ", no header tells of a detection");
   }
   if (seen.reason == errc::spool_failed) return failed(seen.text, "is there room in /var/tmp?");
   known_.lost_from = size;

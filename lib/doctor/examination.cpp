@@ -223,7 +223,7 @@ task<void> examination::climb() {
     const auto seen = co_await climb_to(size);
     const auto found = step(size, seen);
     report_.line("EICAR in " + format_size(size), since(began), found);
-    if (found.how != mark::ok) co_return;
+    if (found.how == mark::fail || known_.lost_from > 0) co_return;
   }
 }
 

@@ -49,6 +49,7 @@ std::string told_by(const icap::judgement& found, unsigned status) {
 void compare(outcome& out, body_spool& body, body_spool& adapted) {
   const auto status = std::to_string(out.answer.status);
   const bool prefix = body.starts_with(adapted);
+  out.came_back = adapted.size();
   if (out.answer.original_from) {
     out.what = fate::changed;
     out.text = status + ": the original from byte " + std::to_string(*out.answer.original_from) +

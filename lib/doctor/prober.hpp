@@ -38,8 +38,9 @@ struct outcome {
   bool complete = false;         // the exchange came to its end: there is a whole answer
   icap::answer answer;
   fate what = fate::none;
-  std::string text;       // for a person
-  bool reusable = false;  // the connection
+  std::uint64_t came_back = 0;  // bytes of the message in its place, if there is one
+  std::string text;             // for a person
+  bool reusable = false;        // the connection
 };
 
 // One without an answer.

@@ -15,10 +15,11 @@ namespace {
 struct guarded {
   explicit guarded(const std::string& vendor = "e2guardian",
                    const std::string& service = "response")
-      : icapgate(
-            {.origin = origin.port(),
-             .more = {"--icap", scanner.url(service)},
-             .env = {{setting::scanner_vendor, vendor}, {setting::scanner_connections, "1"}}}) {
+      : icapgate({.origin = origin.port(),
+                  .more = {"--icap", scanner.url(service)},
+                  .env = {{setting::scanner_vendor, vendor},
+                          {setting::scanner_connections, "1"},
+                          {setting::max_scan_size, std::to_string(scanned_up_to)}}}) {
     scanner_has("/clean.html", "<html>nothing in it</html>\n", "text/html");
     scanner_has("/eicar.com", eicar());
   }
@@ -108,6 +109,24 @@ TEST_CASE("e2guardian: EICAR is found wherever it stands, and its page tells of 
   }
 }
 
+TEST_CASE("e2guardian: with its limit as max_scan_size nothing passes unscanned") {
+  guarded on;
+  const auto noise_before = [](std::size_t size) { return noise(size - eicar().size(), 7); };
+  for (const auto form : {framing::length, framing::chunked}) {
+    on.scanner_has("/just.bin", noise_before(scanned_up_to) + eicar(), "application/zip", form);
+    on.scanner_has("/over.bin", noise_before(scanned_up_to + 1) + eicar(), "application/zip", form);
+    check_page(on.get("/just.bin"), eicar());
+    const auto over = on.get("/over.bin");
+    CHECK(over.status == 403);
+    CHECK(over.body.find(eicar()) == std::string::npos);
+    CHECK_FALSE(has(over.fields(), "X-Origin"));
+  }
+  std::vector<std::string> reasons;
+  for (const auto& line : on.icapgate.lines(4)) reasons.push_back(line.text("reason"));
+  CHECK(reasons ==
+        std::vector<std::string>{"complete", "policy_oversize", "complete", "policy_oversize"});
+}
+
 TEST_CASE("e2guardian: with clamd stopped nothing of the origin is delivered") {
   guarded on;
   CHECK(on.get("/clean.html").status == 200);
@@ -164,4 +183,16 @@ TEST_CASE("e2guardian: the doctor reads its OPTIONS and sees that no header mark
   CHECK(got.output.find("ok    clean text") != std::string::npos);
   CHECK(got.output.find("ok    empty body") != std::string::npos);
   CHECK(got.output.find("ok    connection reuse") != std::string::npos);
+}
+
+TEST_CASE("e2guardian: the doctor finds the size above which it scans no more") {
+  const e2guardian scanner;
+  const auto got = run_icapgate(
+      {"doctor", scanner.url(), "--vendor", "e2guardian", "--ladder", "--max-size", "5MiB"});
+  INFO(got.output);
+  CHECK(got.output.find("warn  EICAR in 1MiB") != std::string::npos);
+  CHECK(got.output.find("warn  EICAR in 5MiB") != std::string::npos);
+  CHECK(got.output.find("EICAR PASSES; 200: the same bytes came back") != std::string::npos);
+  CHECK(got.output.find("it detects up to 1MiB of these files") != std::string::npos);
+  CHECK(got.output.find("# max_scan_size = \"1MiB\"") != std::string::npos);
 }

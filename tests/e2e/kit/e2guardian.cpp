@@ -39,6 +39,10 @@ std::string quoted(const std::string& text) {
   return "'" + text + "'";
 }
 
+std::string kibibytes(std::size_t size) {
+  return std::to_string(size / 1024);
+}
+
 std::string user_name() {
   const auto* entry = ::getpwuid(::geteuid());
   return entry == nullptr ? "root" : entry->pw_name;
@@ -112,8 +116,9 @@ void e2guardian::write_main_file() const {
       {"daemongroup", quoted(group_name())},
       {"nodaemon", "on"},
       {"filecachedir", quoted((home / "tmp").string())},
-      // KB; what is larger goes to clamd by its file's name, which Debian 13's may not read.
-      {"maxcontentramcachescansize", "20000"},
+      {"maxcontentfiltersize", kibibytes(scanned_up_to)},
+      {"maxcontentramcachescansize", kibibytes(scanned_up_to)},
+      {"maxcontentfilecachescansize", kibibytes(scanned_up_to)},
       {"pidfilename", quoted((home / "pid").string())},
       {"loglocation", quoted((home / "access.log").string())},
       {"contentscanner", quoted((home / "etc" / "contentscanners" / "clamdscan.conf").string())},

@@ -9,6 +9,11 @@ namespace e2e {
 inline constexpr std::string_view banned_phrase = "the play forbids these words";
 inline constexpr std::string_view banned_type = "application/x-play";
 
+// A larger body it gives back as it is: 5.3 without a look, 5.5 after a look at its first bytes,
+// this many. Three of its settings decide: 5.3 scans up to maxcontentfilecachescansize, 5.5 no more
+// than maxcontentfiltersize.
+inline constexpr std::size_t scanned_up_to = 4000 * 1024;
+
 // In a folder of its own, from the package's configuration. Its proxy listens on loopback; the
 // ports of ICAP and of intercepted TLS are open to all, whatever its configuration says.
 // Throws with its output where it does not start.
