@@ -17,6 +17,9 @@ constexpr std::size_t small_text = 2000;
 constexpr std::size_t most_preview = 65536;
 
 constexpr std::string_view no_preview = "OPTIONS asks for no preview";
+constexpr std::string_view raise_limits =
+    "raise its limits (for ClamAV: MaxFileSize, MaxScanSize, StreamMaxLength; for e2guardian: "
+    "maxcontentfiltersize)";
 
 // In chunks of one byte each.
 std::string in_single_bytes(std::string_view body) {
@@ -229,9 +232,12 @@ task<finding> examination::partial() {
 // --- The chunked coding
 
 task<finding> examination::giant_chunk() {
+  const bool finds_small = !known_.passed_eicar;
   const auto body = padded_eicar_zip(giant);
   const auto seen = co_await prober_.show(body, manner{});
   auto found = must_stop(seen);
+  if (finds_small && seen.what == fate::passes)
+    found.hint = "it finds EICAR in small bodies: " + std::string(raise_limits);
   found.text = format_size(giant) + ": " + found.text;
   co_return found;
 }
@@ -281,9 +287,7 @@ finding examination::step(std::uint64_t size, const outcome& seen) {
   if (seen.reason == errc::spool_failed) return failed(seen.text, "is there room in /var/tmp?");
   known_.lost_from = size;
   const auto limit = known_.detected_up_to > 0 ? format_size(known_.detected_up_to) : "nothing";
-  const auto hint = "it detects up to " + limit +
-                    " of these files: raise its limits (for ClamAV: MaxFileSize, MaxScanSize, "
-                    "StreamMaxLength)";
+  const auto hint = "it detects up to " + limit + " of these files: " + std::string(raise_limits);
   const auto text = seen.what == fate::passes ? "EICAR PASSES; " + seen.text : seen.text;
   return known_.detected_up_to > 0 ? doubtful(text, hint) : failed(text, hint);
 }

@@ -57,6 +57,25 @@ TEST_CASE("doctor: a scanner that lets everything pass is not to be trusted") {
   CHECK(says(got, "Do NOT trust this scanner: EICAR passes."));
 }
 
+TEST_CASE("doctor: of a scanner that looks at small bodies only it says that there is a limit") {
+  icap_peer scanner;
+  const auto look_at_small = [](exchange& with) {
+    const auto& body = with.body();
+    const bool found = body.size() < 1'000'000 && body.find(eicar()) != std::string::npos;
+    with.answer(found ? block_page() : no_modification());
+  };
+  scanner.play(look_at_small);
+  scanner.on_canary(look_at_small);
+  const auto got = examine(scanner.port(), {"--timeout", "2s"});
+  INFO(got.output);
+  CHECK(got.status == unavailable);
+  CHECK(says(got, "ok    EICAR "));
+  CHECK(says(got, "FAIL  one giant chunk"));
+  CHECK(says(got, "3MiB: EICAR PASSES; 204: unmodified"));
+  CHECK(says(got, "it finds EICAR in small bodies: raise its limits"));
+  CHECK_FALSE(says(got, "does this service scan at all"));
+}
+
 TEST_CASE("doctor: a scanner that never answers is given up soon") {
   deaf_scanner scanner;
   const auto got = examine(scanner.port(), {"--timeout", "300ms"});
