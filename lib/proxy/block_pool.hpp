@@ -1,10 +1,13 @@
-// Blocks of memory that go round within one worker, so that bodies cost no allocation.
+// Memory that goes round within one worker, so that bodies and heads cost no allocation.
 #pragma once
+
+#include "proxy/recycler.hpp"
 
 #include <boost/asio/buffer.hpp>
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -55,7 +58,11 @@ class block_pool {
   // Nothing goes on: gives back what a burst has left.
   void rest() {
     if (idle_.size() > max_at_rest) idle_.resize(max_at_rest);
+    texts.rest();
   }
+
+  // For heads on their way out.
+  recycler<std::string> texts;
 
  private:
   friend class block;

@@ -133,7 +133,7 @@ bool body_spool::reserve(std::uint64_t size) {
   }
   memory_share_ += blocks;
   reserved_blocks_ = std::max(reserved_blocks_, blocks_for(in_memory));
-  expected_ = std::max(expected_, size);
+  expect(size);
   return true;
 }
 

@@ -6,6 +6,9 @@
 #include "proxy/buffers.hpp"
 #include "proxy/spool_budget.hpp"
 
+#include <boost/container/small_vector.hpp>
+
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,6 +50,8 @@ class body_spool {
   // Takes the share of the budget that a body of `size` bytes in all needs, so that it never meets
   // `full` up to there. False: there is not enough now, and nothing was taken.
   bool reserve(std::uint64_t size);
+  // The body has `size` bytes: no more room than for these is offered. Takes nothing.
+  void expect(std::uint64_t size) { expected_ = std::max(expected_, size); }
   // Not even an idle process would have room for a body of `size` bytes: waiting is in vain.
   bool never_holds(std::uint64_t size) const;
 
@@ -95,7 +100,7 @@ class body_spool {
   spool_budget& budget_;
   std::size_t memory_limit_;
   const std::string& directory_;
-  std::vector<block> memory_;
+  boost::container::small_vector<block, 4> memory_;
   std::uint64_t memory_size_ = 0;
   std::uint64_t size_ = 0;
   int file_ = -1;
@@ -104,7 +109,7 @@ class body_spool {
   std::size_t memory_share_ = 0;     // blocks taken of the budget, those in memory_ among them
   std::size_t reserved_blocks_ = 0;  // of these: not to be given back before the end
   std::uint64_t disk_share_ = 0;     // bytes taken of the budget, those in the file among them
-  std::uint64_t expected_ = 0;       // reserved size; 0: unknown
+  std::uint64_t expected_ = 0;       // size of the whole body; 0: unknown
   std::uint64_t clears_ = 0;         // tells readers that their window is of an earlier body
   spool_status trouble_ = spool_status::ok;
   std::error_code error_;

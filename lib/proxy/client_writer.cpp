@@ -4,16 +4,17 @@
 
 namespace icapgate::proxy {
 
-client_writer::client_writer(stream& client, const config& settings)
+client_writer::client_writer(stream& client, block_pool& blocks, const config& settings)
     : client_(client),
-      patience_({settings.client.progress, settings.client.min_rate, settings.client.rate_window}) {
-}
+      patience_({settings.client.progress, settings.client.min_rate, settings.client.rate_window}),
+      head_(blocks.texts) {}
 
-void client_writer::begin(unsigned status, std::string head, bool chunked) {
+std::string& client_writer::begin(unsigned status, bool chunked) {
   status_ = status;
-  head_ = std::move(head);
   head_unsent_ = true;
   chunked_ = chunked;
+  head_->clear();
+  return *head_;
 }
 
 task<errc> client_writer::send(const const_buffers& bytes) {
@@ -28,7 +29,7 @@ task<errc> client_writer::send(const const_buffers& bytes) {
 task<errc> client_writer::send(body_spool& body, std::uint64_t offset, std::uint64_t length) {
   if (length == 0) co_return errc::complete;
   const auto end = offset + length;
-  if (chunked_) head_.append(chunk_size_line(length).view());
+  if (chunked_) head_->append(chunk_size_line(length).view());
   head_unsent_ = head_unsent_ || chunked_;
   const auto in_memory = std::min(end, body.file_begin());
   while (offset < in_memory) {
@@ -69,9 +70,7 @@ task<errc> client_writer::finish() {
 }
 
 task<errc> client_writer::send_page(const http::page& content) {
-  std::string wire;
-  http::append_page(wire, content);
-  begin(content.status, std::move(wire), false);
+  http::append_page(begin(content.status, false), content);
   co_return co_await finish();
 }
 
@@ -113,7 +112,7 @@ task<errc> client_writer::give_turn() {
 
 const_buffers client_writer::with_head() {
   const_buffers out;
-  if (head_unsent_) out.push(std::string_view(head_));
+  if (head_unsent_) out.push(std::string_view(*head_));
   return out;
 }
 
@@ -130,7 +129,7 @@ task<errc> client_writer::write(const_buffers out) {
     const auto ready = co_await give_turn();
     if (ready != errc::complete) co_return ready;
   }
-  if (std::exchange(head_unsent_, false)) head_.clear();
+  if (std::exchange(head_unsent_, false)) head_->clear();
   co_return errc::complete;
 }
 

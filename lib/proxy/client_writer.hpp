@@ -3,6 +3,7 @@
 
 #include "base/config.hpp"
 #include "http/pages.hpp"
+#include "proxy/block_pool.hpp"
 #include "proxy/body_spool.hpp"
 #include "proxy/buffers.hpp"
 #include "proxy/patience.hpp"
@@ -18,11 +19,11 @@ namespace icapgate::proxy {
 // client_closed, client_write_*, client_too_slow or spool_failed.
 class client_writer {
  public:
-  client_writer(stream& client, const config& settings);
+  client_writer(stream& client, block_pool& blocks, const config& settings);
 
-  // Takes a whole head; it goes out together with what is sent first. `chunked`: all that follows
-  // is framed in the chunked coding (RFC 9112 7.1).
-  void begin(unsigned status, std::string head, bool chunked);
+  // The whole head is to be appended to what this returns; it goes out together with what is sent
+  // first. `chunked`: all that follows is framed in the chunked coding (RFC 9112 7.1).
+  std::string& begin(unsigned status, bool chunked);
 
   // Bytes of the body, at least one.
   task<errc> send(const const_buffers& bytes);
@@ -59,7 +60,7 @@ class client_writer {
 
   stream& client_;
   patience patience_;
-  std::string head_;
+  lent<std::string> head_;
   bool head_unsent_ = false;
   bool chunked_ = false;
   bool cut_ = false;

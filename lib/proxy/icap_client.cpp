@@ -132,15 +132,15 @@ icap_client::candidates icap_client::find_services(const scanner_group& named) c
   return found;
 }
 
-task<scan_report> icap_client::respmod(const route& of, const scan_job& job, body_intake& body,
-                                       body_spool& adapted) {
-  scan_report report;
+task<void> icap_client::respmod(const route& of, const scan_job& job, body_intake& body,
+                                body_spool& adapted, scan_report& report) {
+  report = {};
   report.outcome = errc::icap_scanners_shut;
   const auto give_up = clock::now() + settings_.icap_limits.acquire;
   attempt current{job, scanners_of(of), body, adapted, report, {}, {}, give_up};
   for (;;) {
     auto* at = co_await choose(current);
-    if (!at) co_return report;
+    if (!at) co_return;
     if (!current.tried.empty()) metrics_.icap_failovers.add();
     current.tried.push_back(at);
     if (settings_.transfer_ignore &&
@@ -148,7 +148,7 @@ task<scan_report> icap_client::respmod(const route& of, const scan_job& job, bod
       at->state->end(outcome::unrelated, clock::now());
       report.scanner = at->state->uri();
       report.ignored = true;
-      co_return report;
+      co_return;
     }
     {
       const turn held(*this, *at, report);
@@ -157,8 +157,8 @@ task<scan_report> icap_client::respmod(const route& of, const scan_job& job, bod
       report.outcome = errc::gateway_internal;
       co_await try_service(*at, current);
     }
-    if (report.postponed) co_return report;
-    if (report.outcome || !http::is_scanner_trouble(report.outcome.error())) co_return report;
+    if (report.postponed) co_return;
+    if (report.outcome || !http::is_scanner_trouble(report.outcome.error())) co_return;
     if (report.outcome.error() == errc::icap_status_busy) current.busy.push_back(at);
   }
 }
@@ -184,7 +184,8 @@ task<icap_client::service*> icap_client::choose(attempt& current) {
     }
     co_await wait_for_room(current.from.among);
     behind_others = false;
-    for (const auto* busy : current.busy) std::erase(current.tried, busy);
+    for (const auto* busy : current.busy)
+      current.tried.erase(std::ranges::find(current.tried, busy));
     current.busy.clear();
   }
 }
@@ -261,8 +262,8 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
                                        attempt& current) {
   auto& report = current.report;
   current.adapted.clear();
-  std::string fields;
-  const auto request = request_for(at, current, fields);
+  lent<std::string> fields(blocks_.texts);
+  const auto request = request_for(at, current, *fields);
   scan one(*over->socket, blocks_, current.body, current.adapted, settings_);
   auto reason = co_await one.run(request);
   const bool stale = over->reused && was_closed(reason) && !one.exchange().answered();

@@ -13,6 +13,7 @@
 #include "proxy/scanner_state.hpp"
 
 #include <boost/asio/steady_timer.hpp>
+#include <boost/container/small_vector.hpp>
 
 #include <cstddef>
 #include <deque>
@@ -34,7 +35,7 @@ struct scan_job {
 // What one scan came to.
 struct scan_report {
   result<icap::judgement> outcome = errc::gateway_internal;
-  std::string scanner;  // the service that answered or failed last
+  std::string_view scanner;  // URI of the service that answered or failed last; the client's
   unsigned icap_status = 0;
   icap::answer answer;  // with an outcome: what it was judged by
   // The body comes too slowly to hold a connection for it: there is no outcome yet. To be asked
@@ -52,11 +53,11 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
               const icap_client* before = nullptr);
 
   // Scans a response: on one scanner of its route, which is one of the settings', after the other
-  // until one gives a verdict. The body stays in its spool, so that each can begin anew. `adapted`
-  // holds the body of the answer afterwards.
+  // until one gives a verdict, which `report` tells. The body stays in its spool, so that each can
+  // begin anew. `adapted` holds the body of the answer afterwards.
   // Reasons: icap_*, origin_body_*, spool_failed.
-  task<scan_report> respmod(const route& of, const scan_job& job, body_intake& body,
-                            body_spool& adapted);
+  task<void> respmod(const route& of, const scan_job& job, body_intake& body, body_spool& adapted,
+                     scan_report& report);
 
   // At each tick: closes what was idle for too long, opens what is to be warm.
   void reap();
@@ -98,6 +99,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     const candidates* among;
   };
   class turn;
+  using some_services = boost::container::small_vector<const service*, 4>;
   // One scan on its way through the scanners.
   struct attempt {
     const scan_job& job;
@@ -105,8 +107,8 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     body_intake& body;
     body_spool& adapted;
     scan_report& report;
-    std::vector<const service*> tried;
-    std::vector<const service*> busy;  // of those: worth another try
+    some_services tried;
+    some_services busy;  // of those: worth another try
     clock::time_point give_up;
   };
 

@@ -35,10 +35,7 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
                        http_reader& from, const std::vector<content_coding>& codings)
     : resources_(resources),
       route_(of.taken),
-      path_(of.request.origin_form),
-      request_id_(of.request_id),
-      client_ip_(of.path.client == http::unix_client ? std::string() : of.path.client),
-      server_ip_(of.server_ip),
+      kept_(resources.blocks.texts),
       status_(of.response.status),
       body_(resources.new_spool()),
       decoded_(resources.new_spool()),
@@ -46,17 +43,37 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
       intake_(from, body_, limits_for(resources.settings, rules, of.taken, of.response)),
       decoded_body_(!codings.empty()) {
   if (of.response.framing == http::body_framing::length) length_ = of.response.content_length;
+  if (length_) body_.expect(*length_);
   if (decoded_body_) intake_.decode(codings, decoded_);
   const auto& settings = resources.settings;
-  http::append_scanner_request(request_head_, of.request, settings.scanner_sees_credentials,
-                               of.changes);
-  http::append_scanner_response(response_head_, of.response, decoded_body_);
-  http::append_proxy_challenges(proxy_fields_, of.response);
-  // Where the scanner wants credentials of ours, the client's are not for it.
-  if (settings.scanner_sees_credentials && settings.scanner_authorization.empty())
-    http::append_proxy_credentials(proxy_fields_, of.request);
+  request_head_ = keep([&](std::string& text) {
+    http::append_scanner_request(text, of.request, settings.scanner_sees_credentials, of.changes);
+  });
+  response_head_ = keep(
+      [&](std::string& text) { http::append_scanner_response(text, of.response, decoded_body_); });
+  proxy_fields_ = keep([&](std::string& text) {
+    http::append_proxy_challenges(text, of.response);
+    // Where the scanner wants credentials of ours, the client's are not for it.
+    if (settings.scanner_sees_credentials && settings.scanner_authorization.empty())
+      http::append_proxy_credentials(text, of.request);
+  });
+  path_ = keep(of.request.origin_form);
+  request_id_ = keep(of.request_id);
+  if (of.path.client != http::unix_client) client_ip_ = keep(of.path.client);
+  server_ip_ = keep(of.server_ip);
   // With a 401 the origin says that nobody is authenticated.
-  if (status_ != 401) user_ = http::basic_user(of.request);
+  if (status_ != 401) user_ = keep(http::basic_user(of.request));
+}
+
+template <std::invocable<std::string&> Append>
+inspection::part inspection::keep(const Append& append) {
+  const auto begin = kept_->size();
+  append(*kept_);
+  return {begin, kept_->size() - begin};
+}
+
+inspection::part inspection::keep(std::string_view text) {
+  return keep([&](std::string& to) { to.append(text); });
 }
 
 task<void> inspection::run() {
@@ -81,19 +98,20 @@ task<void> inspection::ask() {
     co_return;
   }
   scan_job job;
-  job.request_head = request_head_;
-  job.response_head = response_head_;
-  job.path = path_;
-  job.who = {request_id_, client_ip_, server_ip_, user_, proxy_fields_};
+  job.request_head = view(request_head_);
+  job.response_head = view(response_head_);
+  job.path = view(path_);
+  job.who = {view(request_id_), view(client_ip_), view(server_ip_), view(user_),
+             view(proxy_fields_)};
   job.status = status_;
   if (!worth_spooling_first()) {
-    report_ = co_await resources_.scanners->respmod(route_, job, intake_, adapted_);
+    co_await resources_.scanners->respmod(route_, job, intake_, adapted_, report_);
     if (!report_.postponed) co_return;
     resources_.metrics.scans_postponed.add();
   }
   const auto taken = co_await take_whole(resources_.context, intake_, resources_.settings, resources_.budget);
   if (taken == errc::complete)
-    report_ = co_await resources_.scanners->respmod(route_, job, intake_, adapted_);
+    co_await resources_.scanners->respmod(route_, job, intake_, adapted_, report_);
   else
     report_.outcome = taken;
 }

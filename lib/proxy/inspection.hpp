@@ -7,8 +7,11 @@
 #include "http/head.hpp"
 #include "http/rules.hpp"
 #include "proxy/body_intake.hpp"
+#include "proxy/recycler.hpp"
 #include "proxy/worker.hpp"
 
+#include <concepts>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,13 +64,22 @@ class inspection {
   void examine();
   void count();
 
+  // Of what is kept.
+  struct part {
+    std::size_t begin = 0, size = 0;
+  };
+  template <std::invocable<std::string&> Append>
+  part keep(const Append& append);
+  part keep(std::string_view text);
+  std::string_view view(part of) const {
+    return std::string_view(*kept_).substr(of.begin, of.size);
+  }
+
   worker_resources& resources_;
   const route& route_;
-  std::string request_head_;
-  std::string response_head_;
-  std::string path_;
-  std::string request_id_;
-  std::string client_ip_, server_ip_, user_, proxy_fields_;
+  lent<std::string> kept_;  // all that is copied, one behind the other
+  part request_head_, response_head_, path_, request_id_;
+  part client_ip_, server_ip_, user_, proxy_fields_;
   unsigned status_;
   std::optional<std::uint64_t> length_;  // of the body, where the origin told it
 
@@ -84,6 +96,9 @@ class inspection {
   access_verdict verdict_ = access_verdict::none;
   clock::duration time_{};
 };
+
+// One that its worker lent the place for.
+using lent_inspection = place_pool<inspection>::pointer;
 
 // What the access line tells of it; views into `of`.
 void describe_scan(access_record& record, const inspection& of);

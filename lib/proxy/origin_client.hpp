@@ -96,7 +96,7 @@ class origin_exchange {
   const route_limits& limits_;
   client_watch& watch_;
   const bool hints_only_;
-  std::string wire_;
+  lent<std::string> wire_;
   const_buffers outgoing_;
   block piece_;
   bool sent_ = false;

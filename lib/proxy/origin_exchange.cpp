@@ -21,9 +21,10 @@ origin_exchange::origin_exchange(origin_connection& origin, http_reader& client,
       limits_(limits),
       watch_(watch),
       hints_only_(hints_only),
+      wire_(origin.reader.blocks().texts),
       patience_({settings.client.progress, settings.client.min_rate, settings.client.rate_window}) {
-  http::append_origin_request(wire_, request, changes);
-  outgoing_.push(std::string_view(wire_));
+  http::append_origin_request(*wire_, request, changes);
+  outgoing_.push(std::string_view(*wire_));
 }
 
 task<errc> origin_exchange::run(http::response_head& response) {
@@ -105,8 +106,8 @@ void origin_exchange::frame(std::size_t bytes) {
   const std::string_view piece(piece_.data(), bytes);
   outgoing_ = {};
   if (request_.framing == http::body_framing::chunked) {
-    wire_ = chunk_size_line(bytes).view();
-    outgoing_.push(std::string_view(wire_));
+    *wire_ = chunk_size_line(bytes).view();
+    outgoing_.push(std::string_view(*wire_));
     outgoing_.push(piece);
     outgoing_.push(std::string_view("\r\n"));
   } else {

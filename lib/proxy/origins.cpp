@@ -33,7 +33,8 @@ origin_server::origin_server(deadlines& all, resolver& names, block_pool& blocks
       client(all, names, blocks, made_of->settings, address, made_of->tls_of(address), of_worker),
       metrics(of_worker.origins[name]) {}
 
-origin_use::origin_use(origin_server& server, bool trial) : server_(server), trial_(trial) {
+origin_use::origin_use(const origin_choice& chosen)
+    : server_(*chosen.server), trial_(chosen.trial) {
   ++server_.in_flight;
   server_.metrics.requests.add();
   server_.metrics.in_flight.add();
@@ -108,8 +109,7 @@ void origins::retire(const origins& next) {
     if (std::ranges::find(next.all_, one) == next.all_.end()) one->client.retire();
 }
 
-std::unique_ptr<origin_use> origins::choose(const route& of,
-                                            std::span<origin_server* const> tried) {
+origin_choice origins::choose(const route& of, std::span<origin_server* const> tried) {
   const auto& servers = servers_of(of);
   const auto now = clock::now();
   origin_server* best = nullptr;
@@ -122,10 +122,10 @@ std::unique_ptr<origin_use> origins::choose(const route& of,
     if (std::ranges::find(tried, one) != tried.end()) continue;
     if (!best || rank(*one) < rank(*best)) best = one;
   }
-  if (!best) return nullptr;
+  if (!best) return {};
   const bool was_open = best->breaker.is_open();
   const bool trial = best->breaker.admit(now) && was_open;
-  return std::make_unique<origin_use>(*best, trial);
+  return {best, trial};
 }
 
 const std::string& origins::authority(const route& of) const {

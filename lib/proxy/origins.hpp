@@ -29,11 +29,16 @@ struct origin_server {
   origin_metrics& metrics;
 };
 
+// Which origin a request is to be sent to.
+struct origin_choice {
+  origin_server* server = nullptr;  // none: all were tried
+  bool trial = false;               // what becomes of it decides whether others may go there, too
+};
+
 // One transaction's use of an origin, which counts as in flight until it is gone.
 class origin_use {
  public:
-  // `trial`: what becomes of it decides whether others may go there, too.
-  origin_use(origin_server& server, bool trial);
+  explicit origin_use(const origin_choice& chosen);
   ~origin_use();
   origin_use(const origin_use&) = delete;
   origin_use& operator=(const origin_use&) = delete;
@@ -59,9 +64,8 @@ class origins {
           const origins* before = nullptr);
 
   // Of the route's origins that are not among `tried`: the one with the fewest transactions in
-  // flight, in turn where there are several; one that is left alone only where all are. nullptr:
-  // all were tried.
-  std::unique_ptr<origin_use> choose(const route& of, std::span<origin_server* const> tried);
+  // flight, in turn where there are several; one that is left alone only where all are.
+  origin_choice choose(const route& of, std::span<origin_server* const> tried);
   // For a request that doesn't name a host; valid as long as this.
   const std::string& authority(const route& of) const;
   void reap();

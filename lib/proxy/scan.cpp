@@ -25,11 +25,12 @@ scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& a
       unsent_(body.spool()),
       adapted_(adapted),
       settings_(settings),
-      input_(blocks.acquire()) {}
+      input_(blocks.acquire()),
+      head_(blocks.texts) {}
 
 task<errc> scan::run(const icap::exchange_request& request) {
-  machine_.begin(request, head_);
-  before_ = head_;
+  machine_.begin(request, *head_);
+  before_ = *head_;
   const auto reason = co_await converse();
   if (reason != errc::complete || postponed_) co_await hear_out();
   co_return reason;
@@ -110,8 +111,8 @@ bool scan::take_frame() {
   const auto frame = machine_.next(body_.spool().size() - framed_body_, body_.ended());
   if (frame.prefix.empty() && frame.body == 0 && frame.suffix.empty()) return false;
   if (framed_body_ == 0 && !before_.empty()) {
-    head_.append(frame.prefix);  // the head was not sent yet: one gathered write for all
-    before_ = head_;
+    head_->append(frame.prefix);  // the head was not sent yet: one gathered write for all
+    before_ = *head_;
   } else {
     before_ = frame.prefix;
   }

@@ -4,6 +4,7 @@
 
 #include "base/config.hpp"
 #include "icap/exchange.hpp"
+#include "proxy/block_pool.hpp"
 #include "proxy/body_intake.hpp"
 #include "proxy/stream.hpp"
 
@@ -64,7 +65,7 @@ class scan {
   block input_;
   icap::exchange machine_;
 
-  std::string head_;
+  lent<std::string> head_;
   std::string_view before_;       // of the frame: what stands before the body bytes and is unsent
   std::uint64_t frame_left_ = 0;  // of the frame: body bytes unsent
   std::string_view after_;        // of the frame: what stands behind them and is unsent

@@ -155,6 +155,7 @@ task<void> session::run() {
 // Reads the next head. Before its first byte nothing is owed to the client: idle_ is true.
 task<errc> session::read_request() {
   use_current();
+  core_.field_lists.give_back(std::move(request_.fields));
   const auto& limits = resources_->settings.client;
   idle_ = !reader_.has_input();
   head_began_ = clock::now();
@@ -181,6 +182,7 @@ task<errc> session::read_request() {
 
 errc session::parse_request(http_reader::head_status status) {
   if (status != http_reader::head_status::complete) return head_failure(status);
+  request_.fields = core_.field_lists.take();
   const auto parsed = http::parse_request(reader_.head(), request_, from_.secure);
   if (parsed != errc::complete) return parsed;
   if (request_.fields.size() > resources_->settings.max_fields) return errc::client_head_too_large;

@@ -5,6 +5,7 @@
 #include "proxy/monitor.hpp"
 
 #include <boost/asio/steady_timer.hpp>
+#include <boost/container/small_vector.hpp>
 
 #include <algorithm>
 
@@ -31,7 +32,13 @@ transaction::transaction(worker_resources& resources, http_reader& client, clien
       policy_{taken ? &taken->base : &resources.settings.scan_policy},
       origin_pace_(
           pace_of_origin(resources.settings, taken ? taken->limits : resources.settings.limits)),
-      to_client_(client.source(), resources.settings) {}
+      to_client_(client.source(), client.blocks(), resources.settings) {
+  response_.fields = resources.core.field_lists.take();
+}
+
+transaction::~transaction() {
+  resources_.core.field_lists.give_back(std::move(response_.fields));
+}
 
 task<errc> transaction::run() {
   if (request_.max_forwards == 0u) co_return co_await answer_options();
@@ -142,16 +149,16 @@ errc transaction::prepare_range() {
 
 // From one origin after the other, as long as that is allowed.
 task<errc> transaction::fetch() {
-  std::vector<origin_server*> tried;
+  boost::container::small_vector<origin_server*, 4> tried;
   auto reason = errc::complete;
   bool another = true;
   while (another) {
-    auto next = resources_.origins.choose(*route_, tried);
-    if (!next) break;
+    const auto next = resources_.origins.choose(*route_, tried);
+    if (!next.server) break;
     if (!tried.empty()) resources_.metrics.origin_failovers.add();
     origin_.reset();
-    origin_use_ = std::move(next);
-    tried.push_back(&origin_use_->server());
+    origin_use_.emplace(next);
+    tried.push_back(next.server);
     reason = co_await ask_origin(another);
   }
   origin_time_ = clock::now() - began_;
@@ -266,8 +273,8 @@ errc transaction::find_doubt() {
 void transaction::begin_inspection() {
   const inspection::subject subject{*route_, request_, response_,       request_id_,
                                     path_,   changes_, origin_->address};
-  inspection_ = std::make_unique<inspection>(resources_, *policy_.settings, subject,
-                                             origin_->reader, codings_);
+  inspection_ = resources_.core.inspections.make(resources_, *policy_.settings, subject,
+                                                 origin_->reader, codings_);
 }
 
 task<void> transaction::scan() {

@@ -15,6 +15,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ class transaction {
  public:
   transaction(worker_resources& resources, http_reader& client, client_watch& watch,
               const http::forwarding& path, const http::request_head& request, const route* taken);
+  ~transaction();
+  transaction(const transaction&) = delete;
+  transaction& operator=(const transaction&) = delete;
 
   // Runs to the end of the response; tells why it ended. Never throws for what a peer does.
   task<errc> run();
@@ -114,13 +118,13 @@ class transaction {
   http::request_changes changes_;
   range_mode range_ = range_mode::strip;  // of the request's policy; where changes_.whole
   std::chrono::system_clock::time_point answered_at_ = began_at_;  // by the origin
-  std::unique_ptr<origin_use> origin_use_;  // of the last origin that was asked
+  std::optional<origin_use> origin_use_;  // of the last origin that was asked
   std::unique_ptr<origin_connection> origin_;
   bool origin_reusable_ = false;
   http::response_head response_;
-  std::vector<content_coding> codings_;     // of the body, to be taken off for the scanner
-  std::unique_ptr<inspection> inspection_;  // none: the response is not scanned
-  patience origin_pace_;                    // of its body, where that is relayed as it comes
+  std::vector<content_coding> codings_;  // of the body, to be taken off for the scanner
+  lent_inspection inspection_;           // none: the response is not scanned
+  patience origin_pace_;                 // of its body, where that is relayed as it comes
   client_writer to_client_;
 
   // --- what the access line tells

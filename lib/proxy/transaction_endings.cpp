@@ -49,11 +49,9 @@ task<errc> transaction::relay_judged() {
 // The whole was judged: the client gets the parts of it that it asked for (RFC 9110 14).
 task<errc> transaction::relay_ranges(const http::range_plan& plan) {
   keep_alive_ = may_keep_alive();
-  std::string head;
-  http::append_partial_response(head, response_, plan,
+  http::append_partial_response(to_client_.begin(plan.status(), false), response_, plan,
                                 {keep_alive_, request_.version, resources_.core.date(answered_at_),
                                  resources_.core.pseudonym()});
-  to_client_.begin(plan.status(), std::move(head), false);
   auto reason = errc::complete;
   for (const auto& piece : plan.pieces) {
     reason = co_await to_client_.send(piece.before);
@@ -276,10 +274,9 @@ void transaction::send_head(const http::response_head& head, http::client_respon
   to.keep_alive = keep_alive_;
   to.client_version = request_.version;
   to.date = resources_.core.date(answered_at_);
-  std::string wire;
-  http::append_client_response(wire, head, to);
-  to_client_.begin(to.status != 0 ? to.status : head.status, std::move(wire),
-                   to.body.framing == kind::chunked);
+  const auto status = to.status != 0 ? to.status : head.status;
+  const bool chunked = to.body.framing == kind::chunked;
+  http::append_client_response(to_client_.begin(status, chunked), head, to);
 }
 
 task<errc> transaction::send_page(http::page content) {

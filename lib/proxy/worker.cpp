@@ -102,6 +102,12 @@ std::string worker_core::random_token() {
   return token;
 }
 
+void worker_core::rest() {
+  blocks.rest();
+  field_lists.rest();
+  inspections.rest();
+}
+
 void worker_core::account(const access_record& record, errc reason) {
   log.write(record);
   metrics.transactions[static_cast<std::size_t>(reason)].add();
@@ -290,7 +296,7 @@ void worker::ended(const std::exception_ptr& failure) {
 
 void worker::on_tick() {
   core_.metrics.heartbeat.store(nanoseconds(core_.all_deadlines.now()), std::memory_order_relaxed);
-  if (core_.metrics.transactions_open.value() == 0) core_.blocks.rest();
+  if (core_.metrics.transactions_open.value() == 0) core_.rest();
   if (!core_.current) return;
   core_.current->origins.reap();
   core_.current->scanners->reap();

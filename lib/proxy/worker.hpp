@@ -16,6 +16,7 @@
 #include "proxy/icap_client.hpp"
 #include "proxy/listening.hpp"
 #include "proxy/origins.hpp"
+#include "proxy/recycler.hpp"
 #include "proxy/resolver.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -29,6 +30,7 @@
 
 namespace icapgate::proxy {
 
+class inspection;
 struct worker_resources;
 
 // What a worker has for as long as it runs. Its thread only, but for what says otherwise.
@@ -48,6 +50,8 @@ struct worker_core {
   static std::string random_token();
   // Work that no session waits for. The worker ends after it.
   void spawn(task<void> work) { spawn_(std::move(work)); }
+  // Nothing goes on: gives memory back that a burst has left.
+  void rest();
   // The access line and the counters of one transaction, or of one refused request.
   void account(const access_record& record, errc reason);
 
@@ -59,6 +63,8 @@ struct worker_core {
   deadlines all_deadlines;
   resolver names;
   block_pool blocks;
+  recycler<std::vector<http::field>> field_lists;  // of parsed heads
+  place_pool<inspection> inspections;
   bool draining = false;       // connections are closed after the response in progress
   std::size_t background = 0;  // pieces of work under way that no session waits for
   std::shared_ptr<worker_resources> current;  // for what begins now

@@ -487,6 +487,20 @@ TEST_CASE("spool: a reservation is exact, all or nothing, and goes back") {
   CHECK(budget.disk_used() == 0);
 }
 
+TEST_CASE("spool: a body of known size is offered no more room than that") {
+  means any;
+  auto spool = any.spool(1 << 20);
+  spool.expect(1000);
+  CHECK(spool.prepare().bytes() == 1000);
+  CHECK(any.budget.memory_used() == proxy::block::size);
+  spool.commit(600);
+  CHECK(spool.prepare().bytes() == 400);
+  spool.commit(400);
+  spool.finish();
+  CHECK(spool.size() == 1000);
+  CHECK(any.budget.memory_used() == proxy::block::size);
+}
+
 TEST_CASE("spool: what is reserved stays reserved while the body comes in pieces") {
   const folder place;
   std::mt19937 random(8);

@@ -37,6 +37,7 @@ TEST_CASE("scanner: who is cancelled when a connection becomes free does not kee
   auto body = resources->new_spool(), adapted = resources->new_spool();
   body_intake whole(body);
   const scan_job job{};
+  scan_report report;
 
   // Another worker has the only one.
   REQUIRE(state->try_open(clock::now()));
@@ -45,8 +46,8 @@ TEST_CASE("scanner: who is cancelled when a connection becomes free does not kee
   bool over = false;
   start(
       core.context,
-      resources->scanners->respmod(made->settings.routes.front(), job, whole, adapted),
-      [&](const std::exception_ptr&, const scan_report&) { over = true; }, &cancel);
+      resources->scanners->respmod(made->settings.routes.front(), job, whole, adapted, report),
+      [&](const std::exception_ptr&) { over = true; }, &cancel);
   core.context.poll();
   REQUIRE_FALSE(over);
   elsewhere.reset();

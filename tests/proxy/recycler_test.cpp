@@ -1,0 +1,79 @@
+#include "proxy/recycler.hpp"
+
+#include "catch.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+using namespace icapgate::proxy;
+
+TEST_CASE("recycler: a text comes back empty, with its room") {
+  recycler<std::string> texts;
+  const char* place = nullptr;
+  {
+    lent<std::string> one(texts);
+    one->assign(1000, 'x');
+    place = one->data();
+  }
+  lent<std::string> again(texts);
+  CHECK(again->empty());
+  CHECK(again->capacity() >= 1000);
+  again->push_back('y');
+  CHECK(again->data() == place);
+}
+
+TEST_CASE("recycler: what has grown large is not kept") {
+  recycler<std::vector<int>> lists;
+  auto one = lists.take();
+  one.resize(recycler<std::vector<int>>::max_room);
+  lists.give_back(std::move(one));
+  CHECK(lists.take().capacity() == 0);
+}
+
+TEST_CASE("recycler: a burst leaves little behind") {
+  recycler<std::vector<int>> lists;
+  const auto kept = [&] {
+    std::size_t count = 0;
+    while (lists.take().capacity() != 0) ++count;
+    return count;
+  };
+  const auto burst = [&] {
+    for (std::size_t i = 0; i < 2 * lists.max_idle; ++i) lists.give_back(std::vector<int>(10));
+  };
+  burst();
+  CHECK(kept() == lists.max_idle);
+  burst();
+  lists.rest();
+  CHECK(kept() == lists.max_at_rest);
+}
+
+namespace {
+
+struct counted {
+  counted(int& alive, bool fails) : alive_(alive) {
+    if (fails) throw std::runtime_error("no");
+    ++alive_;
+  }
+  ~counted() { --alive_; }
+  int& alive_;
+};
+
+}  // namespace
+
+TEST_CASE("recycler: an object ends with its owner, and its place goes to the next one") {
+  place_pool<counted> places;
+  int alive = 0;
+  auto one = places.make(alive, false);
+  auto* const first = one.get();
+  CHECK(alive == 1);
+  one.reset();
+  CHECK(alive == 0);
+  CHECK_THROWS_AS(places.make(alive, true), std::runtime_error);
+  CHECK(alive == 0);
+  const auto next = places.make(alive, false);
+  CHECK(next.get() == first);
+  const auto other = places.make(alive, false);
+  CHECK(other.get() != first);
+  CHECK(alive == 2);
+}
