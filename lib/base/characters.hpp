@@ -88,14 +88,17 @@ constexpr bool is_token(std::string_view text) {
 // Digits and nothing else. A number too large for the type is its largest one.
 constexpr std::optional<std::uint64_t> read_number(std::string_view text) {
   constexpr auto most = std::numeric_limits<std::uint64_t>::max();
-  if (!is_digits(text)) return std::nullopt;
+  constexpr std::size_t always_fits = 19;
+  if (text.empty()) return std::nullopt;
   std::uint64_t value = 0;
+  bool fits = true;
   for (const char c : text) {
+    if (!is_digit(c)) return std::nullopt;
     const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (value > (most - digit) / 10) return most;
+    fits = fits && (text.size() <= always_fits || value <= (most - digit) / 10);
     value = value * 10 + digit;
   }
-  return value;
+  return fits ? value : most;
 }
 
 // RFC 3986 2.1: what the two digits behind a '%' stand for. They begin `text`.

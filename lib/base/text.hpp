@@ -12,8 +12,10 @@ constexpr char ascii_lower(char c) {
 }
 
 constexpr bool iequals(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i] != b[i] && ascii_lower(a[i]) != ascii_lower(b[i])) return false;
+  return true;
 }
 
 constexpr bool is_blank(char c) {
@@ -42,11 +44,6 @@ constexpr std::string_view split_off(std::string_view& rest, std::string_view se
   return part;
 }
 
-// One allocation for what a usual head takes, in place of one for each time that it doubles.
-inline void reserve_head(std::string& wire) {
-  constexpr std::size_t usual_head = 1024;
-  wire.reserve(wire.size() + usual_head);
-}
 
 // One line of a head. Four appends would look four times whether there is room.
 inline void append_field(std::string& lines, std::string_view name, std::string_view value) {

@@ -1,9 +1,9 @@
 // Puts a message together in a string, piece by piece.
 #pragma once
 
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -20,25 +20,35 @@ class text_writer {
   text_writer& operator=(const text_writer&) = delete;
 
   [[gnu::always_inline]] text_writer& put(std::string_view piece) {
-    if (piece.size() > static_cast<std::size_t>(end_ - at_)) make_room(size(), piece.size());
-    at_ += piece.copy(at_, piece.size());
+    need(piece.size());
+    copy(piece);
+    return *this;
+  }
+
+  // One line of a head.
+  [[gnu::always_inline]] text_writer& put_field(std::string_view name, std::string_view value) {
+    need(name.size() + value.size() + 4);
+    copy(name);
+    copy(": ");
+    copy(value);
+    copy("\r\n");
     return *this;
   }
 
   text_writer& put_number(std::uint64_t value) {
-    char digits[20];
-    auto* first = std::end(digits);
-    do *--first = static_cast<char>('0' + value % 10);
-    while ((value /= 10) != 0);
-    return put({first, static_cast<std::size_t>(std::end(digits) - first)});
-  }
-
-  // One line of a head.
-  text_writer& put_field(std::string_view name, std::string_view value) {
-    return put(name).put(": ").put(value).put("\r\n");
+    constexpr std::size_t most_digits = 20;
+    need(most_digits);
+    at_ = std::to_chars(at_, end_, value).ptr;
+    return *this;
   }
 
  private:
+  void need(std::size_t more) {
+    if (more > static_cast<std::size_t>(end_ - at_)) make_room(size(), more);
+  }
+
+  void copy(std::string_view piece) { at_ += piece.copy(at_, piece.size()); }
+
   std::size_t size() const { return static_cast<std::size_t>(at_ - out_.data()); }
 
   void make_room(std::size_t used, std::size_t more) {

@@ -11,6 +11,7 @@ namespace {
 
 // Nothing is passed on where there are more than `most`, or too much of it.
 void append_fields(std::string& lines, const message_head& head, field_id id, std::size_t most) {
+  if (!head.find(id)) return;
   std::string found;
   std::size_t count = 0;
   for (const auto& f : head.fields) {

@@ -3,24 +3,34 @@
 #include "base/characters.hpp"
 #include "base/text.hpp"
 
+#include <algorithm>
+
 namespace icapgate::http {
 namespace {
 
-// Splits the part before the first `separator` outside quotes off the front of `rest`.
-std::string_view split_off_unquoted(std::string_view& rest, char separator) {
+// Where the first `separator` outside quotes stands; the text's size: there is none.
+std::size_t find_unquoted(std::string_view text, char separator) {
+  const auto first = std::min(text.find(separator), text.size());
+  auto quote = text.substr(0, first).find('"');
+  if (quote == text.npos) return first;
   bool quoted = false;
-  std::size_t end = 0;
-  for (; end < rest.size(); ++end) {
-    const char c = rest[end];
+  for (; quote < text.size(); ++quote) {
+    const char c = text[quote];
     if (quoted && c == '\\')
-      ++end;
+      ++quote;
     else if (c == '"')
       quoted = !quoted;
     else if (c == separator && !quoted)
-      break;
+      return quote;
   }
+  return text.size();
+}
+
+// Splits the part before it off the front of `rest`.
+std::string_view split_off_unquoted(std::string_view& rest, char separator) {
+  const auto end = find_unquoted(rest, separator);
   const auto part = rest.substr(0, end);
-  rest.remove_prefix(end < rest.size() ? end + 1 : rest.size());
+  rest.remove_prefix(std::min(end + 1, rest.size()));
   return part;
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace icapgate::http {
 namespace {
@@ -87,46 +88,54 @@ field_roles changed_roles(const request_changes& changes) {
   return changed;
 }
 
-// RFC 9110 8.4.1.3: x-gzip is gzip.
-std::string_view decodable_name(const preference& p) {
-  static constexpr std::array<std::string_view, 5> names{"gzip", "deflate", "br", "zstd",
-                                                         "identity"};
-  if (iequals(p.what, "x-gzip")) return names[0];
+constexpr std::array<std::string_view, 6> decodable{"gzip", "deflate",  "br",
+                                                    "zstd", "identity", "*"};
+
+// Which of the decodable ones it is; their count: none.
+std::size_t number_of_coding(const preference& p) {
+  // RFC 9110 8.4.1.3: x-gzip is gzip.
+  const auto name = iequals(p.what, "x-gzip") ? decodable.front() : p.what;
   // "*" would let in what we can't decode; as a refusal it keeps its meaning.
-  if (p.what == "*" && p.weight == 0) return "*";
-  const auto found =
-      std::find_if(names.begin(), names.end(), [&](auto name) { return iequals(name, p.what); });
-  return found == names.end() ? std::string_view{} : *found;
+  if (name == "*" && p.weight != 0) return decodable.size();
+  const auto found = std::ranges::find_if(decodable, [&](auto one) { return iequals(one, name); });
+  return static_cast<std::size_t>(found - decodable.begin());
 }
 
-void append_weight(std::string& text, unsigned weight) {
+void put_weight(text_writer& out, unsigned weight) {
   if (weight >= 1000) return;
-  std::string digits = std::to_string(1000 + weight).substr(1);
-  while (!digits.empty() && digits.back() == '0') digits.pop_back();
-  text.append(digits.empty() ? ";q=0" : ";q=0.").append(digits);
+  const std::array digits{static_cast<char>('0' + weight / 100),
+                          static_cast<char>('0' + weight / 10 % 10),
+                          static_cast<char>('0' + weight % 10)};
+  std::string_view shown(digits.data(), digits.size());
+  while (shown.ends_with('0')) shown.remove_suffix(1);
+  out.put(shown.empty() ? ";q=0" : ";q=0.").put(shown);
 }
 
 // Each coding once, as it is named first, whatever the length of the client's list.
-std::string decodable_codings(const request_head& head) {
-  std::vector<std::string_view> seen;
-  std::string list;
+void put_decodable_codings(text_writer& out, const request_head& head) {
+  std::array<bool, decodable.size()> seen{};
+  bool any = false;
   for (const auto& f : head.fields) {
-    if (f.id != field_id::accept_encoding) continue;
+    if (!f.is(role::accept_encoding)) continue;
     for_each_preference(f.value, [&](const preference& p) {
-      const auto name = decodable_name(p);
-      if (name.empty() || std::find(seen.begin(), seen.end(), name) != seen.end()) return;
-      seen.push_back(name);
-      list.append(list.empty() ? "" : ", ").append(name);
-      append_weight(list, p.weight);
+      const auto number = number_of_coding(p);
+      if (number == decodable.size() || std::exchange(seen[number], true)) return;
+      if (std::exchange(any, true)) out.put(", ");
+      out.put(decodable[number]);
+      put_weight(out, p.weight);
     });
   }
-  return list.empty() ? "identity" : list;
+  if (!any) out.put("identity");
 }
 
 void put_codings(text_writer& out, const request_head& head, request_changes::codings wanted) {
-  if (wanted == request_changes::codings::identity) out.put("Accept-Encoding: identity\r\n");
-  if (wanted == request_changes::codings::decodable)
-    out.put_field("Accept-Encoding", decodable_codings(head));
+  if (wanted == request_changes::codings::as_asked) return;
+  out.put("Accept-Encoding: ");
+  if (wanted == request_changes::codings::identity)
+    out.put("identity");
+  else
+    put_decodable_codings(out, head);
+  out.put(crlf);
 }
 
 // RFC 9110 7.8: Upgrade never goes without its connection option.
@@ -350,7 +359,7 @@ void append_origin_request(std::string& wire, const request_head& head,
                            const request_changes& changes) {
   text_writer out(wire, usual_head);
   out.put(head.method).put(" ").put(head.origin_form).put(" HTTP/1.1\r\n");
-  out.put_field("Host", head.host);
+  out.put("Host: ").put(head.host).put(crlf);
   auto dropped = role::host | changed_roles(changes);
   // RFC 9110 10.1.1: version 1.0 has no expectations, and what goes on is version 1.1.
   if (head.version < 11) dropped |= role::expect;
@@ -375,7 +384,7 @@ void append_scanner_request(std::string& wire, const request_head& head, bool cr
   out.put(head.method).put(changes.path && changes.path->secure ? " https://" : " http://");
   out.put(head.host);
   if (head.origin_form != "*") out.put(head.origin_form);
-  out.put(" HTTP/1.1\r\n").put_field("Host", head.host);
+  out.put(" HTTP/1.1\r\n").put("Host: ").put(head.host).put(crlf);
   put_fields(out, head, role::host | role::for_proxies | changed_roles(changes),
              credentials ? 0 : role::credential, keeps_all);
   if (changes.path) out.put(changes.path->lines);

@@ -32,7 +32,11 @@ bool is_break(char c) {
 std::string_view take_line(std::string_view& text, bool& whole) {
   whole = true;
   auto end = end_of_field_text(text, 0);
-  while (end < text.size() && text.substr(end, crlf.size()) != crlf) {
+  const auto goes_on = [&] {
+    return end < text.size() &&
+           !(text[end] == '\r' && end + 1 < text.size() && text[end + 1] == '\n');
+  };
+  while (goes_on()) {
     if (is_break(text[end])) whole = false;
     end = end_of_field_text(text, end + 1);
   }

@@ -98,6 +98,7 @@ std::string extension_of(std::string_view path) {
 }
 
 std::optional<transfer> listed(const transfer_lists& lists, std::string_view path) {
+  if (lists.empty()) return lists.others;
   const std::string extension = extension_of(path);
   if (!extension.empty()) {
     if (contains(lists.complete, extension)) return transfer::complete;
