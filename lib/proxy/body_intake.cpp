@@ -67,7 +67,7 @@ errc body_intake::timed_out() const {
 }
 
 body_intake::status body_intake::receive() {
-  if (clock::now() > limits_.give_up) return fail(errc::policy_unscannable);
+  if (source().now() > limits_.give_up) return fail(errc::policy_unscannable);
   const auto room = original_.prepare();
   if (room.empty()) return status::full;
   const auto got = from_->try_read_body(room);

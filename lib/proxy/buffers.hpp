@@ -4,7 +4,6 @@
 #include <boost/asio/buffer.hpp>
 
 #include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <string_view>
@@ -16,6 +15,15 @@ template <class Buffer>
 class buffer_list {
  public:
   static constexpr std::size_t capacity = 24;
+
+  buffer_list() {}
+  buffer_list(const buffer_list& other) { *this = other; }
+  buffer_list& operator=(const buffer_list& other) {
+    if (this == &other) return *this;
+    first_ = 0;
+    count_ = static_cast<std::size_t>(std::copy(other.begin(), other.end(), items_) - items_);
+    return *this;
+  }
 
   void push(Buffer b) {
     if (b.size() != 0 && count_ < capacity) items_[count_++] = b;
@@ -38,11 +46,14 @@ class buffer_list {
     }
   }
 
-  const Buffer* begin() const { return items_.data() + first_; }
-  const Buffer* end() const { return items_.data() + count_; }
+  const Buffer* begin() const { return items_ + first_; }
+  const Buffer* end() const { return items_ + count_; }
 
  private:
-  std::array<Buffer, capacity> items_;
+  // Not set to zero beforehand: mostly one or two are used.
+  union {
+    Buffer items_[capacity];
+  };
   std::size_t first_ = 0;
   std::size_t count_ = 0;
 };

@@ -37,7 +37,8 @@ task<errc> client_writer::send(body_spool& body, std::uint64_t offset, std::uint
     const auto before = out.bytes();
     if (!body.view(offset, in_memory - offset, out)) co_return cut(errc::spool_failed);
     offset += out.bytes() - before;
-    const auto written = co_await write(out);
+    auto written = try_write(out);
+    if (written == errc::complete && !out.empty()) written = co_await write(out);
     if (written != errc::complete) co_return written;
   }
   if (offset < end) {
@@ -63,9 +64,9 @@ task<errc> client_writer::flush() {
 }
 
 task<errc> client_writer::finish() {
+  if (!head_unsent_ && !chunked_) co_return errc::complete;
   auto out = with_head();
   if (chunked_) out.push(last_chunk);
-  if (out.empty()) co_return errc::complete;
   co_return co_await write(out);
 }
 
@@ -117,20 +118,26 @@ const_buffers client_writer::with_head() {
 }
 
 task<errc> client_writer::write(const_buffers out) {
-  while (!out.empty()) {
-    const auto written = client_.try_write(out);
-    if (written.status == io_status::ok) {
-      out.consume(written.bytes);
-      sent_ += written.bytes;
-      continue;
-    }
-    if (written.status != io_status::would_block)
-      co_return cut(explain(phase::client_write, written.status));
+  for (;;) {
+    const auto written = try_write(out);
+    if (written != errc::complete || out.empty()) co_return written;
     const auto ready = co_await give_turn();
     if (ready != errc::complete) co_return ready;
   }
+}
+
+// As much as the client takes at once; what is left stays in `out`, which begins with the head
+// where that is unsent.
+errc client_writer::try_write(const_buffers& out) {
+  while (!out.empty()) {
+    const auto written = client_.try_write(out);
+    if (written.status == io_status::would_block) return errc::complete;
+    if (written.status != io_status::ok) return cut(explain(phase::client_write, written.status));
+    out.consume(written.bytes);
+    sent_ += written.bytes;
+  }
   if (std::exchange(head_unsent_, false)) head_->clear();
-  co_return errc::complete;
+  return errc::complete;
 }
 
 errc client_writer::cut(errc reason) {

@@ -54,6 +54,7 @@ class client_writer {
   std::uint64_t sent_bytes() const { return sent_; }
 
  private:
+  errc try_write(const_buffers& out);
   task<errc> write(const_buffers out);
   task<errc> send_file(body_spool& body, std::uint64_t offset, std::uint64_t end);
   const_buffers with_head();

@@ -63,7 +63,7 @@ class icap_client::turn {
   turn(const turn&) = delete;
   turn& operator=(const turn&) = delete;
   ~turn() {
-    at_.state->end(outcome_of(report_), clock::now());
+    at_.state->end(outcome_of(report_), owner_.all_.now());
     owner_.room_was_made(at_);
   }
 
@@ -139,13 +139,14 @@ task<void> icap_client::respmod(const route& of, const scan_job& job, body_intak
   const auto give_up = clock::now() + settings_.icap_limits.acquire;
   attempt current{job, scanners_of(of), body, adapted, report, {}, {}, give_up};
   for (;;) {
-    auto* at = co_await choose(current);
+    auto* at = choose_at_once(current);
+    if (!at) at = co_await choose(current);
     if (!at) co_return;
     if (!current.tried.empty()) metrics_.icap_failovers.add();
     current.tried.push_back(at);
     if (settings_.transfer_ignore &&
         icap::transfer_of(*at->state->options(), job.path) == icap::transfer::ignore) {
-      at->state->end(outcome::unrelated, clock::now());
+      at->state->end(outcome::unrelated, all_.now());
       report.scanner = at->state->uri();
       report.ignored = true;
       co_return;
@@ -169,10 +170,15 @@ icap_client::choice& icap_client::scanners_of(const route& of) {
   return choices_[by_route_.at(static_cast<std::size_t>(&of - settings_.routes.data()))];
 }
 
+// First come, first served within the worker.
+icap_client::service* icap_client::choose_at_once(attempt& current) {
+  bool some_full = false;
+  return others_wait(current.from.among) ? nullptr : choose_now(current, some_full);
+}
+
 // The next scanner to try, with a turn granted; nullptr if there is none left. Those that are full
 // or said that they are busy are waited for, as long as the settings say.
 task<icap_client::service*> icap_client::choose(attempt& current) {
-  // First come, first served within the worker.
   bool behind_others = others_wait(current.from.among);
   for (;;) {
     bool some_full = false;
@@ -201,13 +207,13 @@ icap_client::service* icap_client::choose_now(attempt& current, bool& some_full)
     for (std::size_t i = 0; i < among.size(); ++i) {
       const auto& one = among[(first + i) % among.size()];
       if (std::find(out.begin(), out.end(), one.to) != out.end()) continue;
-      const std::pair rank(one.standby, one.to->state->in_flight());
+      const std::pair rank(one.standby, among.size() > 1 ? one.to->state->in_flight() : 0);
       if (best && best_rank <= rank) continue;
       best = one.to;
       best_rank = rank;
     }
     if (!best) return nullptr;
-    const auto granted = best->state->begin(clock::now());
+    const auto granted = best->state->begin(all_.now());
     if (granted == admission::granted) return best;
     some_full = some_full || granted == admission::full;
     out.push_back(best);

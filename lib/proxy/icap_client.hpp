@@ -113,6 +113,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   };
 
   std::shared_ptr<service> find(const scanner_state& of) const;
+  service* choose_at_once(attempt& current);
   task<service*> choose(attempt& current);
   service* choose_now(attempt& current, bool& some_full);
   candidates find_services(const scanner_group& named) const;

@@ -3,6 +3,7 @@
 #include "http/identity.hpp"
 
 #include <array>
+#include <concepts>
 
 namespace icapgate::proxy {
 namespace {
@@ -25,6 +26,30 @@ bool begin_alike(const body_spool& a, const body_spool& b) {
   return mine && mine->size() == enough && mine == text_of(b, enough);
 }
 
+// Puts one part behind the other into a text, which moves as it grows: views are to be had only
+// when all is there.
+class keeper {
+ public:
+  explicit keeper(std::string& in) : in_(in) {}
+
+  struct part {
+    std::size_t begin = 0, size = 0;
+  };
+  template <std::invocable<std::string&> Append>
+  part keep(const Append& append) {
+    const auto begin = in_.size();
+    append(in_);
+    return {begin, in_.size() - begin};
+  }
+  part keep(std::string_view text) {
+    return keep([text](std::string& in) { in.append(text); });
+  }
+  std::string_view view(part of) const { return std::string_view(in_).substr(of.begin, of.size); }
+
+ private:
+  std::string& in_;
+};
+
 }  // namespace
 
 bool is_doubt(errc reason) {
@@ -36,7 +61,6 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
     : resources_(resources),
       route_(of.taken),
       kept_(resources.blocks.texts),
-      status_(of.response.status),
       body_(resources.new_spool()),
       decoded_(resources.new_spool()),
       adapted_(resources.new_spool()),
@@ -45,40 +69,46 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
   if (of.response.framing == http::body_framing::length) length_ = of.response.content_length;
   if (length_) body_.expect(*length_);
   if (decoded_body_) intake_.decode(codings, decoded_);
-  const auto& settings = resources.settings;
-  request_head_ = keep([&](std::string& text) {
+  keep(of);
+}
+
+void inspection::keep(const subject& of) {
+  const auto& settings = resources_.settings;
+  keeper all(*kept_);
+  const auto request = all.keep([&](std::string& text) {
     http::append_scanner_request(text, of.request, settings.scanner_sees_credentials, of.changes);
   });
-  response_head_ = keep(
+  const auto response = all.keep(
       [&](std::string& text) { http::append_scanner_response(text, of.response, decoded_body_); });
-  proxy_fields_ = keep([&](std::string& text) {
+  const auto proxy_fields = all.keep([&](std::string& text) {
     http::append_proxy_challenges(text, of.response);
     // Where the scanner wants credentials of ours, the client's are not for it.
     if (settings.scanner_sees_credentials && settings.scanner_authorization.empty())
       http::append_proxy_credentials(text, of.request);
   });
-  path_ = keep(of.request.origin_form);
-  request_id_ = keep(of.request_id);
-  if (of.path.client != http::unix_client) client_ip_ = keep(of.path.client);
-  server_ip_ = keep(of.server_ip);
+  const auto path = all.keep(of.request.origin_form);
+  const auto id = all.keep(of.request_id);
+  const bool has_address = of.path.client != http::unix_client;
+  const auto client = all.keep(has_address ? std::string_view(of.path.client) : std::string_view());
+  const auto server = all.keep(of.server_ip);
   // With a 401 the origin says that nobody is authenticated.
-  if (status_ != 401) user_ = keep(http::basic_user(of.request));
-}
-
-template <std::invocable<std::string&> Append>
-inspection::part inspection::keep(const Append& append) {
-  const auto begin = kept_->size();
-  append(*kept_);
-  return {begin, kept_->size() - begin};
-}
-
-inspection::part inspection::keep(std::string_view text) {
-  return keep([&](std::string& to) { to.append(text); });
+  const auto user = all.keep(of.response.status != 401 ? http::basic_user(of.request) : "");
+  job_ = {
+      all.view(request),
+      all.view(response),
+      all.view(path),
+      {all.view(id), all.view(client), all.view(server), all.view(user), all.view(proxy_fields)},
+      of.response.status};
 }
 
 task<void> inspection::run() {
   const auto began = clock::now();
-  co_await ask();
+  auto obstacle = intake_.error();
+  if (obstacle == errc::complete && needs_room()) obstacle = co_await reserve();
+  if (obstacle == errc::complete)
+    co_await ask();
+  else
+    report_.outcome = obstacle;
   // For a scanner's version nobody waits.
   if (!report_.outcome && adapted_.trouble() == spool_status::full)
     resources_.budget.count_refusal();
@@ -91,34 +121,25 @@ task<void> inspection::run() {
 // A body that comes slowly, or is large, waits in the spool and not at a scanner: a connection
 // there is dear.
 task<void> inspection::ask() {
-  auto obstacle = intake_.error();
-  if (obstacle == errc::complete) obstacle = co_await reserve();
-  if (obstacle != errc::complete) {
-    report_.outcome = obstacle;
-    co_return;
-  }
-  scan_job job;
-  job.request_head = view(request_head_);
-  job.response_head = view(response_head_);
-  job.path = view(path_);
-  job.who = {view(request_id_), view(client_ip_), view(server_ip_), view(user_),
-             view(proxy_fields_)};
-  job.status = status_;
   if (!worth_spooling_first()) {
-    co_await resources_.scanners->respmod(route_, job, intake_, adapted_, report_);
+    co_await resources_.scanners->respmod(route_, job_, intake_, adapted_, report_);
     if (!report_.postponed) co_return;
     resources_.metrics.scans_postponed.add();
   }
-  const auto taken = co_await take_whole(resources_.context, intake_, resources_.settings, resources_.budget);
+  const auto taken =
+      co_await take_whole(resources_.context, intake_, resources_.settings, resources_.budget);
   if (taken == errc::complete)
-    co_await resources_.scanners->respmod(route_, job, intake_, adapted_, report_);
+    co_await resources_.scanners->respmod(route_, job_, intake_, adapted_, report_);
   else
     report_.outcome = taken;
 }
 
+bool inspection::needs_room() const {
+  return length_ && *length_ > resources_.settings.spool_memory;
+}
+
 // Makes sure of room for a body whose length is known, before any of it is fetched.
 task<errc> inspection::reserve() {
-  if (!length_ || *length_ <= resources_.settings.spool_memory) co_return errc::complete;
   room_wait room(resources_.context, resources_.settings, resources_.budget);
   while (!body_.reserve(*length_)) {
     const bool hopeless = body_.never_holds(*length_);
@@ -149,7 +170,7 @@ void inspection::examine() {
   const bool cut_off = counted && adapted_.size() < head.content_length;
   const bool fits = counted ? adapted_.size() == head.content_length
                             : head.framing != http::body_framing::none || adapted_.size() == 0;
-  const bool same_status = head.status == status_;
+  const bool same_status = head.status == job_.status;
   const bool copied =
       readable && sent.starts_with(adapted_) && (same_status || adapted_.size() > 0);
   const bool beginning =

@@ -10,8 +10,6 @@
 #include "proxy/recycler.hpp"
 #include "proxy/worker.hpp"
 
-#include <concepts>
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,29 +56,18 @@ class inspection {
   clock::duration time() const { return time_; }
 
  private:
-  task<void> ask();
+  void keep(const subject& of);
+  bool needs_room() const;
   task<errc> reserve();
+  task<void> ask();
   bool worth_spooling_first() const;
   void examine();
   void count();
 
-  // Of what is kept.
-  struct part {
-    std::size_t begin = 0, size = 0;
-  };
-  template <std::invocable<std::string&> Append>
-  part keep(const Append& append);
-  part keep(std::string_view text);
-  std::string_view view(part of) const {
-    return std::string_view(*kept_).substr(of.begin, of.size);
-  }
-
   worker_resources& resources_;
   const route& route_;
-  lent<std::string> kept_;  // all that is copied, one behind the other
-  part request_head_, response_head_, path_, request_id_;
-  part client_ip_, server_ip_, user_, proxy_fields_;
-  unsigned status_;
+  lent<std::string> kept_;               // of the heads, one part behind the other
+  scan_job job_;                         // its views are into kept_
   std::optional<std::uint64_t> length_;  // of the body, where the origin told it
 
   body_spool body_;

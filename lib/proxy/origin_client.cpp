@@ -32,13 +32,13 @@ origin_client::origin_client(deadlines& all, resolver& names, block_pool& blocks
            errc::origin_connect_failed, errc::origin_tls_failed, errc::origin_tls_certificate}),
       pool_(settings.origin_limits.idle_connections, settings.origin_limits.idle) {}
 
-task<result<std::unique_ptr<origin_connection>>> origin_client::acquire(bool fresh,
-                                                                        milliseconds timeout) {
-  auto pooled = fresh ? nullptr : pool_.take();
-  if (pooled) {
-    pooled->reused = true;
-    co_return pooled;
-  }
+std::unique_ptr<origin_connection> origin_client::take_idle() {
+  auto pooled = pool_.take();
+  if (pooled) pooled->reused = true;
+  return pooled;
+}
+
+task<result<std::unique_ptr<origin_connection>>> origin_client::connect(milliseconds timeout) {
   auto connected = co_await connector_.connect(timeout);
   if (!connected) co_return connected.error();
   metrics_.origin_connects.add();

@@ -32,10 +32,11 @@ class origin_client {
   origin_client(deadlines& all, resolver& names, block_pool& blocks, const config& settings,
                 const url& address, std::shared_ptr<tls_client> tls, worker_metrics& metrics);
 
-  // A pooled connection where there is one and `fresh` is false, else a new one; `timeout` bounds
-  // the look-up of its name, and each address.
+  // A pooled connection; nullptr: there is none.
+  std::unique_ptr<origin_connection> take_idle();
+  // A new one; `timeout` bounds the look-up of its name, and each address.
   // Errors: origin_resolve_failed, origin_connect_*, origin_tls_*.
-  task<result<std::unique_ptr<origin_connection>>> acquire(bool fresh, milliseconds timeout);
+  task<result<std::unique_ptr<origin_connection>>> connect(milliseconds timeout);
   // Only for a connection whose exchange ended cleanly in both directions.
   void give_back(std::unique_ptr<origin_connection> connection);
 
@@ -76,16 +77,18 @@ class origin_exchange {
 
  private:
   enum class blocked { nothing, on_client, on_origin };
+  enum class received { nothing, interim_head, head };
 
   errc push(blocked& on);
   errc take_body(blocked& on);
   bool is_too_large(std::size_t more) const;
   void frame(std::size_t bytes);
-  task<errc> wait(blocked on);
+  task<void> wait_for_both(blocked on);
   bool is_held() const;
+  errc judge_wait(blocked on);
   errc judge_client();
   task<errc> pass_interim(const http::response_head& response);
-  task<errc> read_heads(http::response_head& response, bool& final);
+  errc read_head(http::response_head& response, received& what);
   errc head_failure(http_reader::head_status status) const;
 
   origin_connection& origin_;

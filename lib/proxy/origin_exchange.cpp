@@ -32,11 +32,25 @@ task<errc> origin_exchange::run(http::response_head& response) {
     auto on = blocked::nothing;
     const auto pushed = push(on);
     if (pushed != errc::complete) co_return pushed;
-    const auto waited = co_await wait(on);
+    if (on == blocked::nothing) {
+      const client_watch::guard watched(watch_);
+      if (!awaiting_response_) origin_.socket->expires_after(limits_.first_byte);
+      awaiting_response_ = true;
+      co_await origin_.socket->wait_readable();
+    } else {
+      co_await wait_for_both(on);
+    }
+    const auto waited = judge_wait(on);
     if (waited != errc::complete) co_return waited;
-    bool final = false;
-    const auto read = co_await read_heads(response, final);
-    if (final || read != errc::complete) co_return read;
+    auto what = received::interim_head;
+    while (what == received::interim_head) {
+      const auto read = read_head(response, what);
+      if (what == received::head || read != errc::complete) co_return read;
+      if (what == received::nothing) break;
+      const auto passed = co_await pass_interim(response);
+      if (passed != errc::complete) co_return passed;
+      origin_.reader.next_head();
+    }
   }
 }
 
@@ -115,31 +129,25 @@ void origin_exchange::frame(std::size_t bytes) {
   }
 }
 
-task<errc> origin_exchange::wait(blocked on) {
+// The response may come before the request is sent.
+task<void> origin_exchange::wait_for_both(blocked on) {
   auto& origin = *origin_.socket;
   auto& client = client_.source();
-  switch (on) {
-    case blocked::nothing: {
-      const client_watch::guard watched(watch_);
-      if (!awaiting_response_) origin.expires_after(limits_.first_byte);
-      awaiting_response_ = true;
-      co_await origin.wait_readable();
-      break;
-    }
-    case blocked::on_origin:
-      origin.expires_after(limits_.progress);
-      co_await first_of(origin.readable(), origin.writable());
-      break;
-    case blocked::on_client:
-      origin.expires_after(milliseconds(0));
-      client.expires_after(is_held() ? settings_.client.progress
-                                     : patience_.begin(client.now(), body_bytes_));
-      co_await first_of(origin.readable(), client.readable());
-      break;
+  if (on == blocked::on_origin) {
+    origin.expires_after(limits_.progress);
+    co_await first_of(origin.readable(), origin.writable());
+  } else {
+    origin.expires_after(milliseconds(0));
+    client.expires_after(is_held() ? settings_.client.progress
+                                   : patience_.begin(client.now(), body_bytes_));
+    co_await first_of(origin.readable(), client.readable());
   }
-  if (on == blocked::on_client) co_return judge_client();
-  if (!origin.expired()) co_return errc::complete;
-  co_return awaiting_response_ ? errc::origin_head_timeout : errc::origin_write_timeout;
+}
+
+errc origin_exchange::judge_wait(blocked on) {
+  if (on == blocked::on_client) return judge_client();
+  if (!origin_.socket->expired()) return errc::complete;
+  return awaiting_response_ ? errc::origin_head_timeout : errc::origin_write_timeout;
 }
 
 // It waits for a 100 that the origin owes it.
@@ -163,27 +171,23 @@ errc origin_exchange::judge_client() {
   return errc::complete;
 }
 
-// Reads interim heads and the final one, as far as they are there.
-task<errc> origin_exchange::read_heads(http::response_head& response, bool& final) {
-  for (;;) {
-    const auto status = origin_.reader.try_read_head();
-    if (status == http_reader::head_status::complete || origin_.reader.has_input())
-      answered_ = true;
-    if (status == http_reader::head_status::would_block) co_return errc::complete;
-    if (status != http_reader::head_status::complete) co_return head_failure(status);
-    const auto parsed = http::parse_response(origin_.reader.head(), request_.is_head(), response);
-    if (parsed != errc::complete) co_return parsed;
-    if (response.fields.size() > settings_.max_fields) co_return errc::origin_head_too_large;
-    const bool upgraded = response.status == 101;
-    if (upgraded && !(upgrade_ && http::names_websocket(response)))
-      co_return errc::origin_upgrade_refused;
-    final = upgraded || !response.is_interim();
-    if (final) co_return errc::complete;
-    if (++interim_heads_ > max_interim_heads) co_return errc::origin_head_too_large;
-    const auto passed = co_await pass_interim(response);
-    if (passed != errc::complete) co_return passed;
-    origin_.reader.next_head();
-  }
+// The next head, as far as it is there.
+errc origin_exchange::read_head(http::response_head& response, received& what) {
+  what = received::nothing;
+  const auto status = origin_.reader.try_read_head();
+  if (status == http_reader::head_status::complete || origin_.reader.has_input()) answered_ = true;
+  if (status == http_reader::head_status::would_block) return errc::complete;
+  if (status != http_reader::head_status::complete) return head_failure(status);
+  const auto parsed = http::parse_response(origin_.reader.head(), request_.is_head(), response);
+  if (parsed != errc::complete) return parsed;
+  if (response.fields.size() > settings_.max_fields) return errc::origin_head_too_large;
+  const bool upgraded = response.status == 101;
+  if (upgraded && !(upgrade_ && http::names_websocket(response)))
+    return errc::origin_upgrade_refused;
+  const bool final = upgraded || !response.is_interim();
+  if (!final && ++interim_heads_ > max_interim_heads) return errc::origin_head_too_large;
+  what = final ? received::head : received::interim_head;
+  return errc::complete;
 }
 
 // RFC 9110 15.2: to who understands it; 100 to who waits for it.

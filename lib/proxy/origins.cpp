@@ -46,13 +46,13 @@ origin_use::~origin_use() {
   server_.metrics.in_flight.subtract();
 }
 
-void origin_use::report(errc reason) {
+void origin_use::report(errc reason, clock::time_point now) {
   const bool before = server_.breaker.is_open();
   if (counts_against_origin(reason)) {
-    server_.breaker.failed(clock::now());
+    server_.breaker.failed(now);
     server_.metrics.failures.add();
   } else if (reason == errc::complete) {
-    server_.breaker.succeeded(clock::now());
+    server_.breaker.succeeded(now);
   } else {
     return;
   }
@@ -109,9 +109,9 @@ void origins::retire(const origins& next) {
     if (std::ranges::find(next.all_, one) == next.all_.end()) one->client.retire();
 }
 
-origin_choice origins::choose(const route& of, std::span<origin_server* const> tried) {
+origin_choice origins::choose(const route& of, std::span<origin_server* const> tried,
+                              clock::time_point now) {
   const auto& servers = servers_of(of);
-  const auto now = clock::now();
   origin_server* best = nullptr;
   const auto rank = [&](const origin_server& one) {
     return std::tuple(!one.breaker.would_admit(now), one.in_flight);

@@ -46,7 +46,7 @@ class origin_use {
   origin_server& server() const { return server_; }
   // How the fetch of the response's head ended. Only trouble with connecting and timeouts count
   // against an origin: what it answers, or that it closes, may be meant for this request alone.
-  void report(errc reason);
+  void report(errc reason, clock::time_point now);
 
  private:
   void note_ejection(bool before);
@@ -65,7 +65,8 @@ class origins {
 
   // Of the route's origins that are not among `tried`: the one with the fewest transactions in
   // flight, in turn where there are several; one that is left alone only where all are.
-  origin_choice choose(const route& of, std::span<origin_server* const> tried);
+  origin_choice choose(const route& of, std::span<origin_server* const> tried,
+                       clock::time_point now);
   // For a request that doesn't name a host; valid as long as this.
   const std::string& authority(const route& of) const;
   void reap();

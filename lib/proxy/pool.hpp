@@ -60,7 +60,7 @@ class idle_pool {
   // Only for a connection whose last exchange ended cleanly in both directions.
   void put(std::unique_ptr<Connection> c) {
     if (entries_.size() >= max_) return;
-    const auto now = clock::now();
+    const auto now = c->socket->now();
     c->socket->expires_after(limit_.now(now));
     entries_.push_back({std::move(c), now});
   }

@@ -26,33 +26,44 @@ scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& a
       adapted_(adapted),
       settings_(settings),
       input_(blocks.acquire()),
-      head_(blocks.texts) {}
+      head_(blocks.texts),
+      started_(scanner.now()) {}
 
 task<errc> scan::run(const icap::exchange_request& request) {
-  machine_.begin(request, *head_);
-  before_ = *head_;
-  const auto reason = co_await converse();
-  if (reason != errc::complete || postponed_) co_await hear_out();
+  auto reason = begin(request);
+  bool complete = false;
+  const auto goes_on = [&] { return reason == errc::complete && !postponed_; };
+  while (goes_on() && !complete) {
+    auto on = blocked::nothing;
+    reason = push(on);
+    if (!goes_on()) break;
+    if (on == blocked::on_origin) {
+      reason = co_await wait_for_origin();
+    } else if (!expire_scanner_after(patience(on))) {
+      reason = errc::icap_total_timeout;
+    } else {
+      if (on == blocked::on_scanner)
+        co_await first_of(scanner_.readable(), scanner_.writable());
+      else
+        co_await scanner_.wait_readable();
+      reason = judge_wait(on);
+    }
+    if (!goes_on()) break;
+    reason = receive(complete);
+    answer_lost_ = reason != errc::complete;
+  }
+  if (!goes_on()) co_await hear_out();
   co_return reason;
 }
 
-task<errc> scan::converse() {
-  // What is there of the body goes out with the head, in one write.
+// What is there of the body goes out with the head, in one write.
+errc scan::begin(const icap::exchange_request& request) {
+  machine_.begin(request, *head_);
+  before_ = *head_;
   bool waiting = false;
   const auto filled = fill(waiting);
-  if (filled != errc::complete || postponed_) co_return filled;
-  take_frame();
-  for (;;) {
-    auto on = blocked::nothing;
-    const auto pushed = push(on);
-    if (pushed != errc::complete || postponed_) co_return pushed;
-    const auto waited = co_await wait(on);
-    if (waited != errc::complete || postponed_) co_return waited;
-    bool complete = false;
-    const auto received = receive(complete);
-    answer_lost_ = received != errc::complete;
-    if (complete || answer_lost_) co_return received;
-  }
+  if (filled == errc::complete && !postponed_) take_frame();
+  return filled;
 }
 
 // A body is given up, and may be delivered all the same: a detection can be there already, unread,
@@ -152,33 +163,25 @@ errc scan::flush(blocked& on) {
   return errc::complete;
 }
 
-// Each phase has a deadline of its own.
-task<errc> scan::wait(blocked on) {
-  if (on == blocked::on_origin) {
-    // A slow origin is no fault of the scanner's: its time does not count against it.
-    auto& origin = body_.source();
-    const auto began = clock::now();
-    const auto longest = body_.longest_wait();
-    const auto left = patience_with_origin();
-    // Drops that come all the time push a deadline before them: it alone would never be reached.
-    postponed_ = left.count() <= 0;
-    if (postponed_) co_return errc::complete;
-    const auto patience = std::min(longest, left);
-    scanner_.expires_after(milliseconds(0));
-    body_.expires_after(patience);
-    co_await first_of(scanner_.readable(), origin.readable());
-    started_ += clock::now() - began;
-    origin_time_ += clock::now() - began;
-    if (!origin.expired()) co_return body_.judge_pace();
-    postponed_ = patience < longest;
-    co_return postponed_ ? errc::complete : body_.timed_out();
-  }
-  if (!expire_scanner_after(patience(on))) co_return errc::icap_total_timeout;
-  if (on == blocked::on_scanner)
-    co_await first_of(scanner_.readable(), scanner_.writable());
-  else
-    co_await scanner_.wait_readable();
-  co_return scanner_.expired() ? timed_out(on) : errc::complete;
+// A slow origin is no fault of the scanner's: its time does not count against it.
+task<errc> scan::wait_for_origin() {
+  auto& origin = body_.source();
+  const auto began = clock::now();
+  const auto longest = body_.longest_wait();
+  const auto left = patience_with_origin();
+  // Drops that come all the time push a deadline before them: it alone would never be reached.
+  postponed_ = left.count() <= 0;
+  if (postponed_) co_return errc::complete;
+  const auto patience = std::min(longest, left);
+  scanner_.expires_after(milliseconds(0));
+  body_.expires_after(patience);
+  co_await first_of(scanner_.readable(), origin.readable());
+  const auto waited = clock::now() - began;
+  started_ += waited;
+  origin_time_ += waited;
+  if (!origin.expired()) co_return body_.judge_pace();
+  postponed_ = patience < longest;
+  co_return postponed_ ? errc::complete : body_.timed_out();
 }
 
 // How long a body may still let the scanner wait without falling below the rate at which it may
@@ -197,8 +200,9 @@ milliseconds scan::patience(blocked on) const {
   return limits.verdict + limits.verdict_per_mib * (sent_body_ >> 20);
 }
 
-errc scan::timed_out(blocked on) const {
-  if (clock::now() - started_ >= settings_.icap_limits.total) return errc::icap_total_timeout;
+errc scan::judge_wait(blocked on) const {
+  if (!scanner_.expired()) return errc::complete;
+  if (scanner_.now() - started_ >= settings_.icap_limits.total) return errc::icap_total_timeout;
   if (on == blocked::on_scanner) return errc::icap_write_timeout;
   return heard_ ? errc::icap_answer_stalled : errc::icap_answer_timeout;
 }
@@ -206,7 +210,7 @@ errc scan::timed_out(blocked on) const {
 // The nearer of `time` from now and the end of the exchange's total time. False: that end is
 // reached.
 bool scan::expire_scanner_after(milliseconds time) {
-  const auto used = std::chrono::duration_cast<milliseconds>(clock::now() - started_);
+  const auto used = std::chrono::duration_cast<milliseconds>(scanner_.now() - started_);
   const auto left = settings_.icap_limits.total - used;
   if (left.count() <= 0) return false;
   scanner_.expires_after(std::min(time, left));

@@ -42,20 +42,20 @@ class scan {
   enum class blocked { nothing, on_scanner, on_origin };
 
   bool is_flushed() const { return before_.empty() && frame_left_ == 0 && after_.empty(); }
-  task<errc> converse();
+  errc begin(const icap::exchange_request& request);
   task<void> hear_out();
   errc push(blocked& on);
   errc flush(blocked& on);
   bool take_frame();
   errc fill(bool& waiting);
-  task<errc> wait(blocked on);
+  task<errc> wait_for_origin();
+  errc judge_wait(blocked on) const;
   errc receive(bool& complete);
   errc consume(std::string_view input, bool& complete);
   errc lost(io_status status) const;
   milliseconds patience_with_origin() const;
   milliseconds patience(blocked on) const;
   bool expire_scanner_after(milliseconds time);
-  errc timed_out(blocked on) const;
 
   stream& scanner_;
   body_intake& body_;
@@ -77,7 +77,7 @@ class scan {
   bool heard_ = false;             // bytes of the answer have arrived
   bool answer_lost_ = false;       // nothing can be made of what follows, or nothing does
   bool answered_before_ = false;
-  clock::time_point started_ = clock::now();
+  clock::time_point started_;  // by the ticks
 };
 
 }  // namespace icapgate::proxy

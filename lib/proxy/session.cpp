@@ -158,7 +158,7 @@ task<errc> session::read_request() {
   core_.field_lists.give_back(std::move(request_.fields));
   const auto& limits = resources_->settings.client;
   idle_ = !reader_.has_input();
-  head_began_ = clock::now();
+  if (!idle_) head_began_ = clock::now();
   client_.expires_after(idle_ ? limits.idle : limits.header);
   for (;;) {
     if (idle_ && !core_.draining) {

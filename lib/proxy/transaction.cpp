@@ -63,7 +63,10 @@ task<errc> transaction::run() {
       break;
   }
 
-  co_await scan();
+  {
+    const client_watch::guard watched(watch_);
+    co_await scan();
+  }
   co_return co_await deliver();
 }
 
@@ -72,24 +75,24 @@ task<errc> transaction::deliver() {
   const auto& report = inspection_->report();
   if (report.ignored) {
     leave_unscanned(unscanned::transfer_ignore);
-    co_return co_await relay_judged();
+    return relay_judged();
   }
   const auto& outcome = report.outcome;
-  if (!outcome && is_doubt(outcome.error())) co_return co_await settle(outcome.error());
+  if (!outcome && is_doubt(outcome.error())) return settle(outcome.error());
   switch (http::decide(outcome, *policy_.settings)) {
     case http::action::relay:
       if (!outcome) leave_unscanned(unscanned::on_error);
       if (outcome && outcome->kind == icap::verdict::unscannable)
         leave_unscanned(unscanned::unscannable);
-      co_return co_await relay_judged();
+      return relay_judged();
     case http::action::adapt:
-      co_return co_await send_adapted();
+      return send_adapted();
     case http::action::block:
-      co_return co_await send_blocked();
+      return send_blocked();
     case http::action::fail:
       break;
   }
-  co_return co_await fail(outcome.error());
+  return fail(outcome.error());
 }
 
 // --- before the fetch
@@ -152,33 +155,23 @@ task<errc> transaction::fetch() {
   boost::container::small_vector<origin_server*, 4> tried;
   auto reason = errc::complete;
   bool another = true;
+  auto now = began_;
   while (another) {
-    const auto next = resources_.origins.choose(*route_, tried);
+    const auto next = resources_.origins.choose(*route_, tried, now);
     if (!next.server) break;
     if (!tried.empty()) resources_.metrics.origin_failovers.add();
     origin_.reset();
     origin_use_.emplace(next);
     tried.push_back(next.server);
-    reason = co_await ask_origin(another);
+    bool stale = false;
+    reason = co_await fetch_once(false, stale, another);
+    if (stale) reason = co_await fetch_once(true, stale, another);
+    now = clock::now();
+    origin_use_->report(reason, now);
   }
-  origin_time_ = clock::now() - began_;
-  answered_at_ = std::chrono::system_clock::now();
+  origin_time_ = now - began_;
   if (reason == errc::complete) origin_->reader.begin_body(response_);
   co_return reason;
-}
-
-task<errc> transaction::ask_origin(bool& another) {
-  bool stale = false;
-  auto reason = co_await fetch_once(false, stale, another);
-  if (stale) reason = co_await fetch_once(true, stale, another);
-  origin_use_->report(reason);
-  co_return reason;
-}
-
-// Looking up a name and connecting may take a while.
-task<result<std::unique_ptr<origin_connection>>> transaction::acquire(bool fresh) {
-  const client_watch::guard watched(watch_);
-  co_return co_await origin_use_->server().client.acquire(fresh, route_->limits.connect);
 }
 
 // `stale`: the connection was reused and the origin closed it before it saw this request. A request
@@ -186,10 +179,14 @@ task<result<std::unique_ptr<origin_connection>>> transaction::acquire(bool fresh
 // asked, since this one got nothing of the request, or may get it again and did not answer.
 task<errc> transaction::fetch_once(bool fresh, bool& stale, bool& another) {
   stale = false;
-  auto acquired = co_await acquire(fresh);
-  another = !acquired;
-  if (!acquired) co_return acquired.error();
-  origin_ = std::move(*acquired);
+  another = false;
+  origin_ = fresh ? nullptr : origin_use_->server().client.take_idle();
+  if (!origin_) {
+    auto connected = co_await connect();
+    another = !connected;
+    if (!connected) co_return connected.error();
+    origin_ = std::move(*connected);
+  }
   const bool hints_only = policy_.settings->mode == scan_mode::enforce;
   origin_exchange exchange(*origin_, client_, request_, changes_, resources_.settings,
                            route_->limits, watch_, hints_only);
@@ -203,6 +200,12 @@ task<errc> transaction::fetch_once(bool fresh, bool& stale, bool& another) {
   stale = closed && origin_->reused && repeatable;
   another = (closed || late) && repeatable;
   co_return reason;
+}
+
+// Looking up a name and connecting may take a while.
+task<result<std::unique_ptr<origin_connection>>> transaction::connect() {
+  const client_watch::guard watched(watch_);
+  co_return co_await origin_use_->server().client.connect(route_->limits.connect);
 }
 
 // --- what is done with it
@@ -279,11 +282,11 @@ void transaction::begin_inspection() {
 
 task<void> transaction::scan() {
   begin_inspection();
-  const client_watch::guard watched(watch_);
-  if (policy_.settings->delivery != delivery_mode::trickle || serves_ranges()) {
-    co_await inspection_->run();
-    co_return;
-  }
+  const bool drips = policy_.settings->delivery == delivery_mode::trickle && !serves_ranges();
+  return drips ? scan_and_trickle() : inspection_->run();
+}
+
+task<void> transaction::scan_and_trickle() {
   asio::steady_timer pause(resources_.context);
   bool judged = false;
   const auto judge = [&]() -> task<void> {

@@ -57,9 +57,8 @@ class transaction {
   // --- the steps, in the order of the story
   errc prepare();
   task<errc> fetch();
-  task<errc> ask_origin(bool& another);
-  task<result<std::unique_ptr<origin_connection>>> acquire(bool fresh);
   task<errc> fetch_once(bool fresh, bool& stale, bool& another);
+  task<result<std::unique_ptr<origin_connection>>> connect();
   course choose(errc& doubt);
   task<void> scan();
   task<errc> deliver();
@@ -72,6 +71,7 @@ class transaction {
   unscanned reason_to_skip() const;
   errc find_doubt();
   void begin_inspection();
+  task<void> scan_and_trickle();
   task<void> trickle(asio::steady_timer& pause, const bool& judged);
   void count_rule();
   void leave_unscanned(unscanned why);
@@ -81,6 +81,7 @@ class transaction {
   // --- the endings (transaction_endings.cpp)
   task<errc> relay();
   task<errc> relay_judged();
+  task<errc> relay_part();
   task<errc> relay_ranges(const http::range_plan& plan);
   task<errc> send_adapted();
   task<errc> send_blocked();
@@ -101,8 +102,8 @@ class transaction {
   http::outgoing_body relayed_framing() const;
   bool may_keep_alive() const;
   bool serves_ranges() const;
-  task<errc> finish();
   void give_origin_back();
+  std::chrono::system_clock::time_point answered_at() const;  // by the origin
 
   worker_resources& resources_;
   http_reader& client_;
@@ -117,7 +118,6 @@ class transaction {
   http::chosen_policy policy_;  // by the request, and then by the response as well
   http::request_changes changes_;
   range_mode range_ = range_mode::strip;  // of the request's policy; where changes_.whole
-  std::chrono::system_clock::time_point answered_at_ = began_at_;  // by the origin
   std::optional<origin_use> origin_use_;  // of the last origin that was asked
   std::unique_ptr<origin_connection> origin_;
   bool origin_reusable_ = false;

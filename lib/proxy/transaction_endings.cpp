@@ -27,14 +27,19 @@ task<errc> transaction::relay() {
     reason = co_await to_client_.send(body, trickled_, body.size() - trickled_);
     if (!inspection_->intake().received()) body.clear();  // others may need the room
   }
-  if (reason == errc::complete) reason = co_await send_rest();
-  if (reason == errc::complete) reason = co_await finish();
+  if (reason == errc::complete && !origin_->reader.body_ended()) reason = co_await send_rest();
+  if (reason == errc::complete) reason = co_await to_client_.finish();
+  if (reason == errc::complete) give_origin_back();
   co_return reason;
 }
 
 // A response that was scanned, or that the policy lets pass though it could not be.
 task<errc> transaction::relay_judged() {
-  if (to_client_.status() != 0 || !serves_ranges()) co_return co_await relay();
+  const bool part = to_client_.status() == 0 && serves_ranges();
+  return part ? relay_part() : relay();
+}
+
+task<errc> transaction::relay_part() {
   const auto taken = co_await take_whole(resources_.context, inspection_->intake(),
                                          resources_.settings, resources_.budget);
   // The verdict stands, but not all of the body can be kept: RFC 9110 14.2 allows to ignore Range.
@@ -50,7 +55,7 @@ task<errc> transaction::relay_judged() {
 task<errc> transaction::relay_ranges(const http::range_plan& plan) {
   keep_alive_ = may_keep_alive();
   http::append_partial_response(to_client_.begin(plan.status(), false), response_, plan,
-                                {keep_alive_, request_.version, resources_.core.date(answered_at_),
+                                {keep_alive_, request_.version, resources_.core.date(answered_at()),
                                  resources_.core.pseudonym()});
   auto reason = errc::complete;
   for (const auto& piece : plan.pieces) {
@@ -60,12 +65,7 @@ task<errc> transaction::relay_ranges(const http::range_plan& plan) {
     if (reason != errc::complete) co_return reason;
   }
   reason = co_await to_client_.send(plan.after);
-  if (reason == errc::complete) reason = co_await finish();
-  co_return reason;
-}
-
-task<errc> transaction::finish() {
-  const auto reason = co_await to_client_.finish();
+  if (reason == errc::complete) reason = co_await to_client_.finish();
   if (reason == errc::complete) give_origin_back();
   co_return reason;
 }
@@ -74,8 +74,7 @@ task<errc> transaction::finish() {
 task<errc> transaction::send_rest() {
   auto& reader = origin_->reader;
   std::array<block, 4> pieces;
-  if (!reader.body_ended())
-    for (auto& piece : pieces) piece = resources_.blocks.acquire();
+  for (auto& piece : pieces) piece = resources_.blocks.acquire();
   for (int step = 1; !reader.body_ended(); ++step) {
     mutable_buffers room;
     for (auto& piece : pieces) room.push(asio::mutable_buffer(piece.data(), block::size));
@@ -273,7 +272,7 @@ void transaction::send_head(const http::response_head& head, http::client_respon
   keep_alive_ = may_keep_alive() && to.body.framing != kind::until_close;
   to.keep_alive = keep_alive_;
   to.client_version = request_.version;
-  to.date = resources_.core.date(answered_at_);
+  to.date = resources_.core.date(answered_at());
   const auto status = to.status != 0 ? to.status : head.status;
   const bool chunked = to.body.framing == kind::chunked;
   http::append_client_response(to_client_.begin(status, chunked), head, to);
@@ -289,6 +288,10 @@ task<errc> transaction::send_page(http::page content) {
   content.date = resources_.core.date();
   content.html = resources_.settings.block_template_text;
   co_return co_await to_client_.send_page(content);
+}
+
+std::chrono::system_clock::time_point transaction::answered_at() const {
+  return began_at_ + std::chrono::duration_cast<std::chrono::system_clock::duration>(origin_time_);
 }
 
 void transaction::give_origin_back() {
