@@ -26,6 +26,21 @@ task<errc> client_writer::send(const const_buffers& bytes) {
   co_return co_await write(out);
 }
 
+task<errc> client_writer::send(const const_buffers& bytes, pipe& more) {
+  auto out = with_head();
+  for (const auto& b : bytes) out.push(b);
+  auto reason = co_await write(out, true);
+  while (reason == errc::complete && more.bytes() > 0) {
+    const auto sent = client_.try_splice_out(more);
+    sent_ += sent.bytes;
+    if (sent.status == io_status::would_block)
+      reason = co_await give_turn();
+    else if (sent.status != io_status::ok)
+      reason = cut(explain(phase::client_write, sent.status));
+  }
+  co_return reason;
+}
+
 task<errc> client_writer::send(body_spool& body, std::uint64_t offset, std::uint64_t length) {
   if (length == 0) co_return errc::complete;
   const auto end = offset + length;
@@ -117,9 +132,9 @@ const_buffers client_writer::with_head() {
   return out;
 }
 
-task<errc> client_writer::write(const_buffers out) {
+task<errc> client_writer::write(const_buffers out, bool more) {
   for (;;) {
-    const auto written = try_write(out);
+    const auto written = try_write(out, more);
     if (written != errc::complete || out.empty()) co_return written;
     const auto ready = co_await give_turn();
     if (ready != errc::complete) co_return ready;
@@ -128,9 +143,9 @@ task<errc> client_writer::write(const_buffers out) {
 
 // As much as the client takes at once; what is left stays in `out`, which begins with the head
 // where that is unsent.
-errc client_writer::try_write(const_buffers& out) {
+errc client_writer::try_write(const_buffers& out, bool more) {
   while (!out.empty()) {
-    const auto written = client_.try_write(out);
+    const auto written = client_.try_write(out, more);
     if (written.status == io_status::would_block) return errc::complete;
     if (written.status != io_status::ok) return cut(explain(phase::client_write, written.status));
     out.consume(written.bytes);

@@ -27,6 +27,9 @@ class client_writer {
 
   // Bytes of the body, at least one.
   task<errc> send(const const_buffers& bytes);
+  // Bytes of the body, or none, and then those that are in the pipe. Only where can_splice().
+  task<errc> send(const const_buffers& bytes, pipe& more);
+  bool can_splice() const { return !chunked_ && client_.can_splice(); }
   // The bytes of `body` from `offset` on, as far as `length`; from a file, as
   // stream::try_send_file.
   task<errc> send(body_spool& body, std::uint64_t offset, std::uint64_t length);
@@ -54,8 +57,9 @@ class client_writer {
   std::uint64_t sent_bytes() const { return sent_; }
 
  private:
-  errc try_write(const_buffers& out);
-  task<errc> write(const_buffers out);
+  // `more`: see stream::try_write.
+  errc try_write(const_buffers& out, bool more = false);
+  task<errc> write(const_buffers out, bool more = false);
   task<errc> send_file(body_spool& body, std::uint64_t offset, std::uint64_t end);
   const_buffers with_head();
 

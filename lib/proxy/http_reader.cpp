@@ -134,6 +134,34 @@ http_reader::body_result http_reader::read_plain(mutable_buffers into) {
   io_result got{io_status::ok, copy(pending_, into)};
   pending_.remove_prefix(got.bytes);
   if (got.bytes == 0) got = from_.try_read(into);
+  return count_plain(got);
+}
+
+std::string_view http_reader::take_early() {
+  if (ended_ || framing_ == http::body_framing::chunked) return {};
+  const bool counted = framing_ == http::body_framing::length;
+  const auto most = counted ? remaining_ : pending_.size();
+  const auto early = pending_.substr(0, static_cast<std::size_t>(most));
+  pending_.remove_prefix(early.size());
+  body_bytes_ += count_plain({io_status::ok, early.size()}).bytes;
+  return early;
+}
+
+bool http_reader::comes_plain(std::uint64_t n) const {
+  if (ended_ || !pending_.empty() || !from_.can_splice()) return false;
+  return framing_ == http::body_framing::length ? remaining_ >= n
+                                                : framing_ == http::body_framing::until_close;
+}
+
+body_status http_reader::try_splice_body(pipe& into) {
+  const bool counted = framing_ == http::body_framing::length;
+  const auto got = count_plain(from_.try_splice(into, counted ? remaining_ : UINT64_MAX));
+  body_bytes_ += got.bytes;
+  return got.status;
+}
+
+http_reader::body_result http_reader::count_plain(const io_result& got) {
+  const bool counted = framing_ == http::body_framing::length;
   if (got.status == io_status::eof && !counted) {
     ended_ = true;
     return {body_status::end};

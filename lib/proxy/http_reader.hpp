@@ -50,6 +50,13 @@ class http_reader {
   void begin_body(const http::message_head& head);
   // One attempt to read decoded bytes of the body. `end` once it is whole, and from then on.
   body_result try_read_body(const mutable_buffers& into);
+  // For bodies that are not chunked: what of it was received with the head, where it is. Valid
+  // until finish_message().
+  std::string_view take_early();
+  // What comes from the socket is the body, at least `n` bytes of it, or nobody knows how many.
+  bool comes_plain(std::uint64_t n) const;
+  // Likewise try_read_body, into an empty pipe; only where it comes plain.
+  body_status try_splice_body(pipe& into);
   // False: what was received of the body together with its head is not correctly framed, so that
   // the message can be refused before anything is done with it.
   bool begins_well() const;
@@ -72,6 +79,7 @@ class http_reader {
   bool make_room();
   bool skip_blank_lines();
   body_result read_plain(mutable_buffers into);
+  body_result count_plain(const io_result& got);
   body_result read_chunked(const mutable_buffers& into);
 
   stream& from_;

@@ -5,6 +5,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -156,11 +157,11 @@ io_result stream::try_peek(asio::mutable_buffer into) {
   return tried(got, io_kind::read, 0);
 }
 
-io_result stream::try_write(const const_buffers& from) {
+io_result stream::try_write(const const_buffers& from, bool more) {
   if (tls_) return tried_tls(tls_->try_write(from), io_kind::write);
   vectors out(from);
   auto message = out.message();
-  return sent(::sendmsg(socket_.number(), &message, MSG_NOSIGNAL));
+  return sent(::sendmsg(socket_.number(), &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0)));
 }
 
 io_result stream::try_send_file(int file, std::uint64_t offset, std::uint64_t max) {
@@ -197,6 +198,23 @@ io_result stream::sent(ssize_t result) {
   const auto one = tried(result, io_kind::write, 0);
   written_ += one.bytes;
   return one;
+}
+
+io_result stream::try_splice(pipe& into, std::uint64_t max) {
+  const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(max, pipe_pool::room));
+  // The pipe is empty: where this would block, it is the socket that has nothing.
+  const auto got = tried(::splice(socket_.number(), nullptr, into.in(), nullptr, count,
+                                  SPLICE_F_MOVE | SPLICE_F_NONBLOCK),
+                         io_kind::read, 0);
+  into.took(got.bytes);
+  return got;
+}
+
+io_result stream::try_splice_out(pipe& from) {
+  const auto result = sent(::splice(from.out(), nullptr, socket_.number(), nullptr, from.bytes(),
+                                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+  from.gave(result.bytes);
+  return result.status == io_status::eof ? io_result{io_status::reset} : result;
 }
 
 bool stream::is_due(io_kind what) const {

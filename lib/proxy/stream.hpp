@@ -5,6 +5,7 @@
 #include "proxy/deadline.hpp"
 #include "proxy/descriptor.hpp"
 #include "proxy/io.hpp"
+#include "proxy/pipe_pool.hpp"
 #include "proxy/poller.hpp"
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -66,11 +67,18 @@ class stream final : public deadline {
   // same bytes.
   io_result try_read(const mutable_buffers& into);
   io_result try_read(asio::mutable_buffer into);
-  io_result try_write(const const_buffers& from);
+  // `more`: the next write comes at once, and the system may put both into one packet.
+  io_result try_write(const const_buffers& from, bool more = false);
   // What is there, which the next attempt reads again. Not with TLS.
   io_result try_peek(asio::mutable_buffer into);
   // From an open file to the socket; without TLS not by way of this process.
   io_result try_send_file(int file, std::uint64_t offset, std::uint64_t max);
+
+  // Without TLS bytes may move by way of a pipe: into an empty one, `max` of them at most, and out
+  // of one that holds some.
+  bool can_splice() const { return !tls_; }
+  io_result try_splice(pipe& into, std::uint64_t max);
+  io_result try_splice_out(pipe& from);
 
   // Waits until an attempt is worth while, or the deadline has passed: ok or timed_out. In each
   // direction one wait at a time.

@@ -10,6 +10,7 @@
 #include "proxy/client_writer.hpp"
 #include "proxy/inspection.hpp"
 #include "proxy/patience.hpp"
+#include "proxy/relay_piece.hpp"
 #include "proxy/worker.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -94,7 +95,8 @@ class transaction {
   // --- and what they need
   task<errc> send_scanner_response(http::response_author author);
   task<errc> send_rest();
-  task<errc> send_piece(const const_buffers& bytes);
+  task<errc> send_piece(relay_piece& piece);
+  bool is_copied() const;
   task<errc> wait_for_origin();
   task<errc> send_page(http::page content);
   void begin_relay();

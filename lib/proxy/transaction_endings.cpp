@@ -5,15 +5,8 @@
 namespace icapgate::proxy {
 namespace {
 
-// Of the buffers that were read into, the part that was filled.
-const_buffers first_bytes(const mutable_buffers& room, std::size_t length) {
-  const_buffers filled;
-  for (const auto& b : room) {
-    filled.push(asio::const_buffer(asio::buffer(b, length)));
-    length -= std::min(length, b.size());
-  }
-  return filled;
-}
+// A turn's share of the steps, of a body that flows without a pause.
+constexpr std::size_t step_bytes = 64 << 10;
 
 }  // namespace
 
@@ -73,30 +66,40 @@ task<errc> transaction::relay_ranges(const http::range_plan& plan) {
 // What the origin still has to send.
 task<errc> transaction::send_rest() {
   auto& reader = origin_->reader;
-  std::array<block, 4> pieces;
-  for (auto& piece : pieces) piece = resources_.blocks.acquire();
-  for (int step = 1; !reader.body_ended(); ++step) {
-    mutable_buffers room;
-    for (auto& piece : pieces) room.push(asio::mutable_buffer(piece.data(), block::size));
-    const auto got = reader.try_read_body(room);
+  for (std::size_t steps = 0; !reader.body_ended();) {
+    auto came = http_reader::body_status::data;
     auto reason = errc::complete;
-    if (got.status == http_reader::body_status::would_block)
+    {
+      relay_piece piece;
+      const bool may_splice = to_client_.can_splice() && !is_copied();
+      came = piece.take(reader, may_splice ? &resources_.core.pipes : nullptr);
+      steps += 1 + piece.size() / step_bytes;
+      reason = co_await send_piece(piece);
+    }
+    if (reason != errc::complete) co_return reason;
+    if (came == http_reader::body_status::would_block)
       reason = co_await wait_for_origin();
-    else if (got.status == http_reader::body_status::data)
-      reason = co_await send_piece(first_bytes(room, got.bytes));
-    else if (got.status != http_reader::body_status::end)
-      reason = co_await fail(origin_body_failure(got.status));
-    if (reason == errc::complete && step % turn_length == 0)
+    else if (came != http_reader::body_status::data && came != http_reader::body_status::end)
+      reason = co_await fail(origin_body_failure(came));
+    if (reason == errc::complete && steps >= turn_length) {
       reason = co_await to_client_.give_turn();
+      steps = 0;
+    }
     if (reason != errc::complete) co_return reason;
   }
   co_return errc::complete;
 }
 
-task<errc> transaction::send_piece(const const_buffers& bytes) {
-  if (policy_.settings->mode == scan_mode::monitor && inspection_)
-    inspection_->intake().copy(bytes);
-  co_return co_await to_client_.send(bytes);
+// A scanner gets a copy of what is relayed.
+bool transaction::is_copied() const {
+  return policy_.settings->mode == scan_mode::monitor && inspection_;
+}
+
+task<errc> transaction::send_piece(relay_piece& piece) {
+  if (is_copied()) inspection_->intake().copy(piece.bytes());
+  if (piece.size() == 0) co_return errc::complete;
+  if (piece.piped().bytes() > 0) co_return co_await to_client_.send(piece.bytes(), piece.piped());
+  co_return co_await to_client_.send(piece.bytes());
 }
 
 task<errc> transaction::wait_for_origin() {

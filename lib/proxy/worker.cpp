@@ -106,6 +106,7 @@ void worker_core::rest() {
   blocks.rest();
   field_lists.rest();
   inspections.rest();
+  pipes.rest();
 }
 
 void worker_core::account(const access_record& record, errc reason) {

@@ -16,6 +16,7 @@
 #include "proxy/icap_client.hpp"
 #include "proxy/listening.hpp"
 #include "proxy/origins.hpp"
+#include "proxy/pipe_pool.hpp"
 #include "proxy/recycler.hpp"
 #include "proxy/resolver.hpp"
 
@@ -65,6 +66,7 @@ struct worker_core {
   block_pool blocks;
   recycler<std::vector<http::field>> field_lists;  // of parsed heads
   place_pool<inspection> inspections;
+  pipe_pool pipes;
   bool draining = false;       // connections are closed after the response in progress
   std::size_t background = 0;  // pieces of work under way that no session waits for
   std::shared_ptr<worker_resources> current;  // for what begins now

@@ -176,9 +176,10 @@ TEST_CASE("limits: tunnels and event streams have no end that would come too lat
 
 TEST_CASE(
     "limits: clients that send or read too slowly are ended, those that are fast enough not") {
-  stage on;
+  stage on({.config = "[[policy.rule]]\nreason = \"open\"\npath = \"/open\"\nmode = \"off\"\n"});
   on.origin.when("/upload", {.body = "never"});
   on.origin.when("/slow", {.body = noise(8'000'000)});
+  on.origin.when("/open", {.body = noise(8'000'000)});
   on.origin.when("/enough", {.body = noise(8'000'000)});
   int uploaded = 0;
   std::thread upload([&] {
@@ -189,10 +190,14 @@ TEST_CASE(
   });
   std::string enough;
   std::thread reader([&] { enough = read_slowly(on, "/enough", 1024); });
+  std::string open;
+  std::thread unscanned([&] { open = read_slowly(on, "/open", 10); });
   CHECK(read_slowly(on, "/slow", 10) == "client_too_slow");
   upload.join();
   reader.join();
+  unscanned.join();
   CHECK(enough == "");
+  CHECK(open == "client_too_slow");
   CHECK(uploaded == 408);
   CHECK(reason_of(on, "/upload") == "client_too_slow");
 }
