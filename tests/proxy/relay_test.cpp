@@ -44,6 +44,7 @@ std::string joined(const proxy::const_buffers& parts) {
 
 // Takes out of the pipe what is in it.
 std::string drained(proxy::pipe& from) {
+  if (from.bytes() == 0) return {};
   std::string all(from.bytes(), '\0');
   REQUIRE(::read(from.out(), all.data(), all.size()) == static_cast<ssize_t>(all.size()));
   from.gave(all.size());
@@ -308,7 +309,7 @@ TEST_CASE("client: head, bytes and pipe arrive in that order, however slowly it 
 TEST_CASE("client: one that takes nothing more out of a pipe is cut in time") {
   delivery to;
   to.settings.client.progress = 1ms;
-  proxy::client_writer writer(to.stream(), to.settings);
+  proxy::client_writer writer(to.stream(), to.blocks, to.settings);
   proxy::const_buffers none;
   auto reason = errc::complete;
   std::uint64_t filled = 0;
@@ -326,7 +327,7 @@ TEST_CASE("client: one that left is told as such where a pipe is written") {
   delivery to;
   to.hang_up();
   to.fill(text(1000));
-  CHECK(to.send() == errc::client_write_reset);
+  CHECK(to.send() == errc::client_write_failed);
   CHECK(to.writer.is_cut());
   CHECK(to.writer.sent_bytes() == 0);
 }
