@@ -1,5 +1,7 @@
 #include "proxy/listening.hpp"
 
+#include "proxy/local_peer.hpp"
+
 #include <boost/asio/local/stream_protocol.hpp>
 
 #include <sys/stat.h>
@@ -68,6 +70,7 @@ tcp::acceptor bind_tcp(asio::io_context& context, const endpoint& at, const tcp:
   if (!ec && shared) acceptor.set_option(reuse_port(true), ec);
   if (!ec) acceptor.bind(address, ec);
   if (ec) cannot_listen(at, ec);
+  leave_out_pacing(acceptor.native_handle(), address.data());  // clients inherit it
   return acceptor;
 }
 

@@ -1,5 +1,6 @@
 #include "proxy/stream.hpp"
 
+#include "proxy/local_peer.hpp"
 #include "proxy/tls.hpp"
 
 #include <boost/asio/error.hpp>
@@ -90,6 +91,7 @@ task<boost::system::error_code> stream::connect(const endpoint_type& peer) {
   const int family = peer.protocol().family();
   socket_ = descriptor(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket_.is_open()) co_return last_error();
+  leave_out_pacing(socket_.number(), peer.data());
   if (expired()) co_return make_error_code(asio::error::timed_out);
   if (family == AF_UNIX) co_return co_await connect_local(peer);
   const int result = ::connect(socket_.number(), peer.data(), static_cast<socklen_t>(peer.size()));
