@@ -44,7 +44,6 @@ constexpr std::string_view split_off(std::string_view& rest, std::string_view se
   return part;
 }
 
-
 // One line of a head. Four appends would look four times whether there is room.
 inline void append_field(std::string& lines, std::string_view name, std::string_view value) {
   const auto before = lines.size();
