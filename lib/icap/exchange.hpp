@@ -42,6 +42,9 @@ constexpr bool may_be_sign(std::string_view name) {
 
 class exchange {
  public:
+  // Before begin(): the answer's head is written into this text, which is empty but has room.
+  void use_room(std::string&& for_head) { answer_.head = std::move(for_head); }
+
   // Begins an exchange: appends the request's head to `wire`. A machine serves one exchange.
   void begin(const exchange_request& request, std::string& wire);
 

@@ -258,15 +258,21 @@ bool body_spool::open_file() {
 }
 
 void body_spool::clear() {
-  if (file_ >= 0) ::close(file_);
+  give_back();
   file_ = -1;
   memory_.clear();
   staging_.clear();
-  memory_size_ = size_ = 0;
-  finish();
+  memory_size_ = size_ = expected_ = disk_share_ = 0;
+  memory_share_ = reserved_blocks_ = 0;
   trouble_ = spool_status::ok;
   error_.clear();
   ++clears_;
+}
+
+void body_spool::give_back() {
+  if (file_ >= 0) ::close(file_);
+  budget_.give_blocks(memory_share_);
+  budget_.give_disk(disk_share_);
 }
 
 // --- reading

@@ -41,7 +41,7 @@ class body_spool {
   body_spool(block_pool& blocks, spool_budget& budget, std::size_t memory_limit,
              const std::string& directory)
       : blocks_(blocks), budget_(budget), memory_limit_(memory_limit), directory_(directory) {}
-  ~body_spool() { clear(); }
+  ~body_spool() { give_back(); }
   body_spool(const body_spool&) = delete;
   body_spool& operator=(const body_spool&) = delete;
 
@@ -91,6 +91,7 @@ class body_spool {
   bool offer_memory(mutable_buffers& room, std::uint64_t wanted);
   bool offer_staging(mutable_buffers& room, std::uint64_t wanted);
   void trim_memory();
+  void give_back();
   bool open_file();
   spool_status write_file(std::size_t n);
   spool_status settle(spool_status status) { return trouble_ = status; }

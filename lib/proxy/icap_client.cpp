@@ -134,10 +134,9 @@ icap_client::candidates icap_client::find_services(const scanner_group& named) c
 
 task<void> icap_client::respmod(const route& of, const scan_job& job, body_intake& body,
                                 body_spool& adapted, scan_report& report) {
-  report = {};
   report.outcome = errc::icap_scanners_shut;
   const auto give_up = clock::now() + settings_.icap_limits.acquire;
-  attempt current{job, scanners_of(of), body, adapted, report, {}, {}, give_up};
+  attempt current{job, scanners_of(of), body, adapted, report, {}, {}, {}, give_up};
   for (;;) {
     auto* at = choose_at_once(current);
     if (!at) at = co_await choose(current);
@@ -145,7 +144,7 @@ task<void> icap_client::respmod(const route& of, const scan_job& job, body_intak
     if (!current.tried.empty()) metrics_.icap_failovers.add();
     current.tried.push_back(at);
     if (settings_.transfer_ignore &&
-        icap::transfer_of(*at->state->options(), job.path) == icap::transfer::ignore) {
+        icap::transfer_of(*current.options, job.path) == icap::transfer::ignore) {
       at->state->end(outcome::unrelated, all_.now());
       report.scanner = at->state->uri();
       report.ignored = true;
@@ -213,7 +212,7 @@ icap_client::service* icap_client::choose_now(attempt& current, bool& some_full)
       best_rank = rank;
     }
     if (!best) return nullptr;
-    const auto granted = best->state->begin(all_.now());
+    const auto granted = best->state->begin(all_.now(), &current.options);
     if (granted == admission::granted) return best;
     some_full = some_full || granted == admission::full;
     out.push_back(best);
@@ -298,7 +297,7 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
 
 icap::exchange_request icap_client::request_for(const service& at, const attempt& current,
                                                 std::string& fields) const {
-  const auto options = at.state->options();
+  const auto& options = current.options;
   const auto& vendor = at.state->vendor();
   const auto& job = current.job;
   icap::exchange_request request;

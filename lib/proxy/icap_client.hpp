@@ -53,9 +53,9 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
               const icap_client* before = nullptr);
 
   // Scans a response: on one scanner of its route, which is one of the settings', after the other
-  // until one gives a verdict, which `report` tells. The body stays in its spool, so that each can
-  // begin anew. `adapted` holds the body of the answer afterwards.
-  // Reasons: icap_*, origin_body_*, spool_failed.
+  // until one gives a verdict, which `report`, a new one, tells. The body stays in its spool, so
+  // that each can begin anew. `adapted` holds the body of the answer afterwards. Reasons: icap_*,
+  // origin_body_*, spool_failed.
   task<void> respmod(const route& of, const scan_job& job, body_intake& body, body_spool& adapted,
                      scan_report& report);
 
@@ -108,7 +108,8 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     body_spool& adapted;
     scan_report& report;
     some_services tried;
-    some_services busy;  // of those: worth another try
+    some_services busy;                                    // of those: worth another try
+    std::shared_ptr<const icap::service_options> options;  // of the one that is tried now
     clock::time_point give_up;
   };
 

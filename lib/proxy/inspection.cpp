@@ -72,6 +72,10 @@ inspection::inspection(worker_resources& resources, const policy& rules, const s
   keep(of);
 }
 
+inspection::~inspection() {
+  resources_.blocks.texts.give_back(std::move(report_.answer.head));
+}
+
 void inspection::keep(const subject& of) {
   const auto& settings = resources_.settings;
   keeper all(*kept_);
@@ -128,10 +132,12 @@ task<void> inspection::ask() {
   }
   const auto taken =
       co_await take_whole(resources_.context, intake_, resources_.settings, resources_.budget);
-  if (taken == errc::complete)
-    co_await resources_.scanners->respmod(route_, job_, intake_, adapted_, report_);
-  else
+  if (taken != errc::complete) {
     report_.outcome = taken;
+    co_return;
+  }
+  report_ = {};
+  co_await resources_.scanners->respmod(route_, job_, intake_, adapted_, report_);
 }
 
 bool inspection::needs_room() const {

@@ -7,6 +7,7 @@
 #include "http/head.hpp"
 #include "http/rules.hpp"
 #include "proxy/body_intake.hpp"
+#include "proxy/frames.hpp"
 #include "proxy/recycler.hpp"
 #include "proxy/worker.hpp"
 
@@ -37,6 +38,14 @@ class inspection {
   // scanner.
   inspection(worker_resources& resources, const policy& rules, const subject& of, http_reader& from,
              const std::vector<content_coding>& codings);
+
+  ~inspection();
+  inspection(const inspection&) = delete;
+  inspection& operator=(const inspection&) = delete;
+
+  // As a coroutine's frame: its place goes round within the thread.
+  static void* operator new(std::size_t size) { return frames::take(size); }
+  static void operator delete(void* at, std::size_t size) { frames::give(at, size); }
 
   // Runs to a verdict, over all scanners. Never throws for what a peer does.
   task<void> run();
@@ -83,9 +92,6 @@ class inspection {
   access_verdict verdict_ = access_verdict::none;
   clock::duration time_{};
 };
-
-// One that its worker lent the place for.
-using lent_inspection = place_pool<inspection>::pointer;
 
 // What the access line tells of it; views into `of`.
 void describe_scan(access_record& record, const inspection& of);

@@ -10,7 +10,7 @@ constexpr std::size_t max_monitored = 256;  // per worker
 
 // What is left of a transaction once the client has been served.
 struct monitored_scan {
-  lent_inspection copy;
+  std::unique_ptr<inspection> copy;
   access_record record;
   errc reason;
   std::string request_id, client, method, target;
@@ -29,7 +29,7 @@ task<void> run(std::shared_ptr<worker_resources> resources, monitored_scan one) 
 
 }  // namespace
 
-void start_monitored_scan(worker_resources& resources, lent_inspection copy,
+void start_monitored_scan(worker_resources& resources, std::unique_ptr<inspection> copy,
                           const access_record& delivered, errc reason) {
   if (resources.core.background >= max_monitored)
     copy->intake().give_up(errc::icap_acquire_timeout);

@@ -1,10 +1,8 @@
-// Texts and lists that go round within one worker with the room that they have grown to, and places
-// for objects, so that what every transaction needs costs no allocation.
+// Texts and lists that go round within one worker with the room that they have grown to, so that
+// what every transaction needs costs no allocation.
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <new>
 #include <utility>
 #include <vector>
 
@@ -64,46 +62,6 @@ class lent {
  private:
   recycler<T>& from_;
   T it_;
-};
-
-// Worker thread only; outlives the objects that it makes.
-template <class T>
-class place_pool {
- public:
-  static constexpr std::size_t max_idle = 64;
-  static constexpr std::size_t max_at_rest = 2;
-
-  struct give_back {
-    place_pool* to;
-    void operator()(T* one) const {
-      one->~T();
-      if (place its(one); to->idle_.size() < max_idle) to->idle_.push_back(std::move(its));
-    }
-  };
-  using pointer = std::unique_ptr<T, give_back>;
-
-  template <class... Args>
-  pointer make(Args&&... args) {
-    static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-    if (idle_.empty()) idle_.emplace_back(::operator new(sizeof(T)));
-    auto* made = ::new (idle_.back().get()) T(std::forward<Args>(args)...);
-    [[maybe_unused]] auto* taken = idle_.back().release();
-    idle_.pop_back();
-    return pointer(made, {this});
-  }
-
-  // Nothing goes on: gives back what a burst has left.
-  void rest() {
-    if (idle_.size() > max_at_rest) idle_.resize(max_at_rest);
-  }
-
- private:
-  struct free_place {
-    void operator()(void* one) const { ::operator delete(one); }
-  };
-  using place = std::unique_ptr<void, free_place>;
-
-  std::vector<place> idle_;
 };
 
 }  // namespace icapgate::proxy

@@ -1,6 +1,5 @@
 #include "proxy/scan.hpp"
 
-
 namespace icapgate::proxy {
 namespace {
 
@@ -27,7 +26,9 @@ scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& a
       settings_(settings),
       input_(blocks.acquire()),
       head_(blocks.texts),
-      started_(scanner.now()) {}
+      started_(scanner.now()) {
+  machine_.use_room(blocks.texts.take());
+}
 
 task<errc> scan::run(const icap::exchange_request& request) {
   auto reason = begin(request);

@@ -33,7 +33,7 @@ class scan {
   bool postponed() const { return postponed_; }
 
   const icap::exchange& exchange() const { return machine_; }
-  // Once run() is over.
+  // Once run() is over. Its head is a text of the worker's.
   icap::answer take_answer() { return machine_.take_result(); }
   // Request and answer are whole on the wire: the connection may be pooled.
   bool reusable() const { return machine_.reusable() && !broken_ && is_flushed(); }

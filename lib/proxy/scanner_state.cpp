@@ -116,12 +116,14 @@ void scanner_state::set_trusted(bool detects, clock::time_point now) {
   detects_ = detects;
 }
 
-scanner_state::admission scanner_state::begin(clock::time_point now) {
+scanner_state::admission scanner_state::begin(
+    clock::time_point now, std::shared_ptr<const icap::service_options>* options) {
   const std::lock_guard lock(mutex_);
   if (shut(now)) return admission::shut;
   if (in_flight_ >= limit(now)) return admission::full;
   if (breaks_) breaker_.admit(now);
   ++in_flight_;
+  if (options) *options = options_;
   return admission::granted;
 }
 

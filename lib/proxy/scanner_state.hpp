@@ -75,7 +75,9 @@ class scanner_state {
   // --- load: an exchange begins only with a turn
   // shut: left alone for a while, not trusted, or no service for responses.
   enum class admission { granted, full, shut };
-  admission begin(clock::time_point now);
+  // Where it is granted, `options` is what options() gives.
+  admission begin(clock::time_point now,
+                  std::shared_ptr<const icap::service_options>* options = nullptr);
   enum class outcome {
     answered,   // it gave a verdict
     failed,     // it did not

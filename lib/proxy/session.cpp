@@ -45,6 +45,23 @@ class open_transaction {
   worker_metrics& in_;
 };
 
+// In texts that the worker lends.
+struct lent_forwarding {
+  explicit lent_forwarding(recycler<std::string>& from) : texts(from) {
+    it.request_id = texts.take();
+    it.lines = texts.take();
+  }
+  ~lent_forwarding() {
+    texts.give_back(std::move(it.request_id));
+    texts.give_back(std::move(it.lines));
+  }
+  lent_forwarding(const lent_forwarding&) = delete;
+  lent_forwarding& operator=(const lent_forwarding&) = delete;
+
+  recycler<std::string>& texts;
+  http::forwarding it;
+};
+
 }  // namespace
 
 session::session(worker_core& core, std::shared_ptr<const entrance> by, descriptor socket,
@@ -207,10 +224,10 @@ task<bool> session::serve_request() {
   const open_transaction counted(core_.metrics);
   from_.own_client_certificate = tells_certificates();
   const auto id = core_.next_request_id();
-  http::forwarding path;
-  http::describe_arrival(path, request_, from_, entrance_->trusted_proxies,
+  lent_forwarding path(core_.blocks.texts);
+  http::describe_arrival(path.it, request_, from_, entrance_->trusted_proxies,
                          entrance_->believed_header, {id.data(), id.size()});
-  transaction current(*resources_, reader_, watch_, path, request_, route_);
+  transaction current(*resources_, reader_, watch_, path.it, request_, route_);
   const auto reason = co_await run_transaction(current);
   current.account(reason);
   const bool keep_alive = reason != errc::client_closed && current.keep_alive();

@@ -237,6 +237,7 @@ transaction::course transaction::choose(errc& doubt) {
 // By the origin that was asked; before, what holds for all of them.
 bool transaction::is_avoided() const {
   const auto& avoided = resources_.settings.avoid_ports;
+  if (avoided.empty()) return false;
   const auto avoids = [&](std::uint16_t port) {
     return std::find(avoided.begin(), avoided.end(), port) != avoided.end();
   };
@@ -276,8 +277,8 @@ errc transaction::find_doubt() {
 void transaction::begin_inspection() {
   const inspection::subject subject{*route_, request_, response_,       request_id_,
                                     path_,   changes_, origin_->address};
-  inspection_ = resources_.core.inspections.make(resources_, *policy_.settings, subject,
-                                                 origin_->reader, codings_);
+  inspection_ = std::make_unique<inspection>(resources_, *policy_.settings, subject,
+                                             origin_->reader, codings_);
 }
 
 task<void> transaction::scan() {

@@ -124,9 +124,9 @@ class transaction {
   std::unique_ptr<origin_connection> origin_;
   bool origin_reusable_ = false;
   http::response_head response_;
-  std::vector<content_coding> codings_;  // of the body, to be taken off for the scanner
-  lent_inspection inspection_;           // none: the response is not scanned
-  patience origin_pace_;                 // of its body, where that is relayed as it comes
+  std::vector<content_coding> codings_;     // of the body, to be taken off for the scanner
+  std::unique_ptr<inspection> inspection_;  // none: the response is not scanned
+  patience origin_pace_;                    // of its body, where that is relayed as it comes
   client_writer to_client_;
 
   // --- what the access line tells

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -80,10 +79,9 @@ worker_core::~worker_core() = default;
 
 std::array<char, 16> worker_core::next_request_id() {
   std::array<char, 16> digits;
-  digits.fill('0');
-  std::array<char, 16> text;
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), next_id_++, 16).ptr;
-  std::copy_backward(text.data(), end, digits.data() + digits.size());
+  auto rest = next_id_++;
+  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, rest >>= 4)
+    *digit = "0123456789abcdef"[rest & 15];
   return digits;
 }
 
@@ -105,7 +103,6 @@ std::string worker_core::random_token() {
 void worker_core::rest() {
   blocks.rest();
   field_lists.rest();
-  inspections.rest();
   pipes.rest();
 }
 

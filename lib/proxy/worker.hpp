@@ -31,7 +31,6 @@
 
 namespace icapgate::proxy {
 
-class inspection;
 struct worker_resources;
 
 // What a worker has for as long as it runs. Its thread only, but for what says otherwise.
@@ -65,7 +64,6 @@ struct worker_core {
   resolver names;
   block_pool blocks;
   recycler<std::vector<http::field>> field_lists;  // of parsed heads
-  place_pool<inspection> inspections;
   pipe_pool pipes;
   bool draining = false;       // connections are closed after the response in progress
   std::size_t background = 0;  // pieces of work under way that no session waits for

@@ -2,7 +2,6 @@
 
 #include "catch.hpp"
 
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -46,34 +45,4 @@ TEST_CASE("recycler: a burst leaves little behind") {
   burst();
   lists.rest();
   CHECK(kept() == lists.max_at_rest);
-}
-
-namespace {
-
-struct counted {
-  counted(int& alive, bool fails) : alive_(alive) {
-    if (fails) throw std::runtime_error("no");
-    ++alive_;
-  }
-  ~counted() { --alive_; }
-  int& alive_;
-};
-
-}  // namespace
-
-TEST_CASE("recycler: an object ends with its owner, and its place goes to the next one") {
-  place_pool<counted> places;
-  int alive = 0;
-  auto one = places.make(alive, false);
-  auto* const first = one.get();
-  CHECK(alive == 1);
-  one.reset();
-  CHECK(alive == 0);
-  CHECK_THROWS_AS(places.make(alive, true), std::runtime_error);
-  CHECK(alive == 0);
-  const auto next = places.make(alive, false);
-  CHECK(next.get() == first);
-  const auto other = places.make(alive, false);
-  CHECK(other.get() != first);
-  CHECK(alive == 2);
 }
