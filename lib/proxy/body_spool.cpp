@@ -16,8 +16,10 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Room that is offered at once while a body stays in memory.
-constexpr std::size_t memory_room = 4 * block::size;
+// Room that is offered at once while a body stays in memory: where its end is not known, as much as
+// there is of it.
+constexpr std::size_t first_room = 4 * block::size;
+constexpr std::size_t memory_room = 16 * block::size;
 constexpr std::size_t staging_blocks = 8;
 constexpr std::size_t staging_room = staging_blocks * block::size;
 constexpr std::size_t window_blocks = 4;
@@ -171,7 +173,9 @@ std::uint64_t body_spool::room_wanted(std::uint64_t most) const {
 
 mutable_buffers body_spool::prepare() {
   mutable_buffers room;
-  offer(room, room_wanted(memory_room), room_wanted(staging_room));
+  const auto most = std::clamp<std::uint64_t>(size_, first_room, memory_room);
+  const auto in_memory = size_ < expected_ ? room_wanted(memory_room) : most;
+  offer(room, in_memory, room_wanted(staging_room));
   return room;
 }
 
