@@ -212,7 +212,7 @@ icap_client::service* icap_client::choose_now(attempt& current, bool& some_full)
       best_rank = rank;
     }
     if (!best) return nullptr;
-    const auto granted = best->state->begin(all_.now(), &current.options);
+    const auto granted = best->state->begin(clock::now(), &current.options);
     if (granted == admission::granted) return best;
     some_full = some_full || granted == admission::full;
     out.push_back(best);

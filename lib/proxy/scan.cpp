@@ -26,7 +26,7 @@ scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& a
       settings_(settings),
       input_(blocks.acquire()),
       head_(blocks.texts),
-      started_(scanner.now()) {
+      started_(scanner.now() + deadlines::tick) {
   machine_.use_room(blocks.texts.take());
 }
 

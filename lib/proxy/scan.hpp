@@ -77,7 +77,7 @@ class scan {
   bool heard_ = false;             // bytes of the answer have arrived
   bool answer_lost_ = false;       // nothing can be made of what follows, or nothing does
   bool answered_before_ = false;
-  clock::time_point started_;  // by the ticks
+  clock::time_point started_;  // by the ticks, never too early
 };
 
 }  // namespace icapgate::proxy

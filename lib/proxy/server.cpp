@@ -20,6 +20,8 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
+#include <memory>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -83,7 +85,9 @@ class server::impl {
   void await_signal();
   void on_signal(int number);
   void reload();
-  void adopt(std::shared_ptr<const generation> next, listeners::plan& prepared);
+  void adopted_by_all();
+  void adopt(std::shared_ptr<const generation> next, listeners::plan& prepared,
+             std::function<void()> then);
   void begin_stop(bool at_once);
   void drain();
   void finish();
@@ -140,7 +144,7 @@ void server::impl::open_workers() {
     metrics_.push_back(std::make_unique<worker_metrics>());
     workers_.push_back(std::make_unique<worker>(log_, *metrics_.back(), budget_, clients_));
   }
-  adopt(now_, *prepared);
+  adopt(now_, *prepared, [] {});
 }
 
 void server::impl::open_admin() {
@@ -241,7 +245,6 @@ void server::impl::on_signal(int number) {
   if (stopping_) return;
   report_.reload_begins();
   reload();
-  report_.reload_ended();
 }
 
 // --- another reading of the settings
@@ -264,22 +267,36 @@ void server::impl::reload() {
   if (!made) {
     ++reloads_.refused;
     log::error("reload: refused; the settings of before stay in use");
+    report_.reload_ended();
     return;
   }
-  ++reloads_.done;
-  adopt(std::move(made), *prepared);
+  adopt(std::move(made), *prepared, [this] { adopted_by_all(); });
   watch_->start();
   again_.adopted();
-  log::info("reload: done; transfers that run finish as they began");
 }
 
-void server::impl::adopt(std::shared_ptr<const generation> next, listeners::plan& prepared) {
+// Whoever was told so can rely on it.
+void server::impl::adopted_by_all() {
+  ++reloads_.done;
+  log::info("reload: done; transfers that run finish as they began");
+  report_.reload_ended();
+}
+
+// `then` is called once all workers serve by it.
+void server::impl::adopt(std::shared_ptr<const generation> next, listeners::plan& prepared,
+                         std::function<void()> then) {
   now_ = std::move(next);
   reloads_.last = seconds_now();
   budget_.change(settings().spool_total_memory, settings().spool_total_disk);
   clients_.change(client_limits(settings()));
   auto shares = listeners_.adopt(prepared);
-  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->adopt(now_, std::move(shares[i]));
+  const auto left = std::make_shared<std::size_t>(workers_.size());
+  const auto adopted = [left, then = std::move(then)] {
+    if (--*left == 0) then();
+  };
+  for (std::size_t i = 0; i < workers_.size(); ++i)
+    workers_[i]->adopt(now_, std::move(shares[i]),
+                       [this, adopted] { asio::post(context_, adopted); });
   if (watch_) watch_->stop();
   watch_ = std::make_shared<scanner_watch>(context_, now_, budget_, main_dns_);
 }

@@ -152,11 +152,13 @@ void worker::run() {
 
 // --- what it serves, and where
 
-void worker::adopt(std::shared_ptr<const generation> next, std::vector<opened> listeners) {
-  asio::post(core_.context,
-             [this, next = std::move(next), listeners = std::move(listeners)]() mutable {
-               change_to(std::move(next), listeners);
-             });
+void worker::adopt(std::shared_ptr<const generation> next, std::vector<opened> listeners,
+                   std::function<void()> done) {
+  asio::post(core_.context, [this, next = std::move(next), listeners = std::move(listeners),
+                             done = std::move(done)]() mutable {
+    change_to(std::move(next), listeners);
+    done();
+  });
 }
 
 void worker::change_to(std::shared_ptr<const generation> next, std::vector<opened>& listeners) {

@@ -119,9 +119,10 @@ class worker {
   // Serves until drained. On the worker's thread.
   void run();
 
-  // From any thread: what begins from now on is served as `next` says, at these listeners. Those
-  // that are not among them close.
-  void adopt(std::shared_ptr<const generation> next, std::vector<opened> listeners);
+  // From any thread: what begins after it is served as `next` says, at these listeners. Those that
+  // are not among them close. `done` is called on the worker's thread once it is so.
+  void adopt(std::shared_ptr<const generation> next, std::vector<opened> listeners,
+             std::function<void()> done);
   // From any thread: stop accepting, close idle clients, finish what runs.
   void drain();
   // From any thread: give up what still runs.
