@@ -53,7 +53,7 @@ task<errc> client_writer::send(body_spool& body, std::uint64_t offset, std::uint
     if (!body.view(offset, in_memory - offset, out)) co_return cut(errc::spool_failed);
     offset += out.bytes() - before;
     auto written = try_write(out);
-    if (written == errc::complete && !out.empty()) written = co_await write(out);
+    if (written == errc::complete && !out.empty()) written = co_await write_rest(out);
     if (written != errc::complete) co_return written;
   }
   if (offset < end) {
@@ -133,11 +133,18 @@ const_buffers client_writer::with_head() {
 }
 
 task<errc> client_writer::write(const_buffers out, bool more) {
+  const auto written = try_write(out, more);
+  if (written != errc::complete || out.empty()) co_return written;
+  co_return co_await write_rest(out, more);
+}
+
+// What the client did not take when it was tried.
+task<errc> client_writer::write_rest(const_buffers out, bool more) {
   for (;;) {
-    const auto written = try_write(out, more);
-    if (written != errc::complete || out.empty()) co_return written;
     const auto ready = co_await give_turn();
     if (ready != errc::complete) co_return ready;
+    const auto written = try_write(out, more);
+    if (written != errc::complete || out.empty()) co_return written;
   }
 }
 

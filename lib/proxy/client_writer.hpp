@@ -60,6 +60,7 @@ class client_writer {
   // `more`: see stream::try_write.
   errc try_write(const_buffers& out, bool more = false);
   task<errc> write(const_buffers out, bool more = false);
+  task<errc> write_rest(const_buffers out, bool more = false);
   task<errc> send_file(body_spool& body, std::uint64_t offset, std::uint64_t end);
   const_buffers with_head();
 
