@@ -41,6 +41,19 @@ TEST_CASE("RESPMOD: a 204 without Encapsulated releases the original response") 
   CHECK(out.reusable);
 }
 
+TEST_CASE("RESPMOD: an answer's head is written into the text that was given for it") {
+  std::string room;
+  room.reserve(1000);
+  const auto* const place = room.data();
+  exchange machine;
+  machine.use_room(std::move(room));
+  std::string wire;
+  machine.begin(request(false), wire);
+  CHECK(give(machine, no_content) == event::head);
+  CHECK(machine.result().head == no_content);
+  CHECK(machine.take_result().head.data() == place);
+}
+
 TEST_CASE("RESPMOD: a 200 carries the scanner's version of head and body") {
   const std::string http_head =
       lines({"HTTP/1.1 200 OK", "Content-Type: text/plain", "Content-Length: 18",
