@@ -73,6 +73,23 @@ class icap_client::turn {
   const scan_report& report_;
 };
 
+// In the queue of those who wait, until it waits no more or is cancelled.
+class icap_client::queued {
+ public:
+  queued(std::deque<waiter>& in, const waiter& who) : in_(in), timer_(who.timer) {
+    in_.push_back(who);
+  }
+  ~queued() {
+    std::erase_if(in_, [this](const waiter& one) { return one.timer == timer_; });
+  }
+  queued(const queued&) = delete;
+  queued& operator=(const queued&) = delete;
+
+ private:
+  std::deque<waiter>& in_;
+  asio::steady_timer* const timer_;
+};
+
 icap_client::service::service(deadlines& all, resolver& names,
                               std::shared_ptr<scanner_state> its_state, const config& settings)
     : state(std::move(its_state)),
@@ -230,9 +247,8 @@ bool icap_client::others_wait(const candidates& for_any_of) const {
 // Other workers free their turns without telling this one, so it looks again at each tick.
 task<void> icap_client::wait_for_room(const candidates& among) {
   asio::steady_timer woken(context_, deadlines::tick);
-  waiting_.push_back({&woken, &among});
+  const queued here(waiting_, {&woken, &among});
   co_await woken.async_wait(use_op);
-  std::erase_if(waiting_, [&](const waiter& one) { return one.timer == &woken; });
 }
 
 void icap_client::room_was_made(const service& at) {

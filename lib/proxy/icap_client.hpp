@@ -99,6 +99,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     const candidates* among;
   };
   class turn;
+  class queued;
   using some_services = boost::container::small_vector<const service*, 4>;
   // One scan on its way through the scanners.
   struct attempt {

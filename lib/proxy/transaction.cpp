@@ -290,10 +290,18 @@ task<void> transaction::scan() {
 task<void> transaction::scan_and_trickle() {
   asio::steady_timer pause(resources_.context);
   bool judged = false;
+  // However it ends: nobody would stop the trickle.
+  struct end_of_trickle {
+    ~end_of_trickle() {
+      judged = true;
+      pause.cancel();
+    }
+    bool& judged;
+    asio::steady_timer& pause;
+  };
   const auto judge = [&]() -> task<void> {
+    const end_of_trickle then{judged, pause};
     co_await inspection_->run();
-    judged = true;
-    pause.cancel();
   };
   co_await both(judge(), trickle(pause, judged));
 }
