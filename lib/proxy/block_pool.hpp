@@ -1,6 +1,7 @@
 // Memory that goes round within one worker, so that bodies and heads cost no allocation.
 #pragma once
 
+#include "proxy/poison.hpp"
 #include "proxy/recycler.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -52,6 +53,7 @@ class block_pool {
     if (idle_.empty()) return {*this, std::make_unique_for_overwrite<char[]>(block::size)};
     block taken(*this, std::move(idle_.back()));
     idle_.pop_back();
+    unpoison(taken.data(), block::size);
     return taken;
   }
 
@@ -67,7 +69,9 @@ class block_pool {
  private:
   friend class block;
   void give_back(std::unique_ptr<char[]> memory) {
-    if (idle_.size() < max_idle) idle_.push_back(std::move(memory));
+    if (idle_.size() >= max_idle) return;
+    poison(memory.get(), block::size);
+    idle_.push_back(std::move(memory));
   }
 
   std::vector<std::unique_ptr<char[]>> idle_;

@@ -1,5 +1,7 @@
 #include "proxy/frames.hpp"
 
+#include "proxy/poison.hpp"
+
 #include <array>
 #include <new>
 
@@ -32,7 +34,9 @@ class store {
     const auto kind = (size - 1) / step;
     if (kind >= kinds) return ::operator new(size);
     auto& from = shelves_[kind];
-    return from.first ? pop(from) : ::operator new((kind + 1) * step);
+    if (!from.first) return ::operator new((kind + 1) * step);
+    unpoison(from.first, (kind + 1) * step);
+    return pop(from);
   }
 
   void give(void* at, std::size_t size) {
@@ -42,11 +46,13 @@ class store {
     auto& to = shelves_[kind];
     to.first = new (at) unused{to.first};
     ++to.kept;
+    poison(at, (kind + 1) * step);
   }
 
  private:
   static void* pop(shelf& from) {
     auto* one = from.first;
+    unpoison(one, sizeof *one);
     from.first = one->next;
     --from.kept;
     return one;

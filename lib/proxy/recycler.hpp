@@ -2,6 +2,8 @@
 // what every transaction needs costs no allocation.
 #pragma once
 
+#include "proxy/poison.hpp"
+
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -12,7 +14,8 @@ namespace icapgate::proxy {
 template <class T>
 class recycler {
  public:
-  // Bytes of one; what has grown larger is given back to the system.
+  // Bytes of one; what has grown larger is given back to the system, and what has not grown beyond
+  // the object itself is not worth keeping.
   static constexpr std::size_t max_room = 8192;
   // Kept for reuse; and while nothing goes on.
   static constexpr std::size_t max_idle = 256;
@@ -23,17 +26,19 @@ class recycler {
     if (idle_.empty()) return {};
     T taken(std::move(idle_.back()));
     idle_.pop_back();
+    unpoison(taken.data(), room_of(taken));
     return taken;
   }
 
   void give_back(T&& one) {
-    const auto room = one.capacity() * sizeof(typename T::value_type);
-    if (room == 0 || room > max_room || idle_.size() >= max_idle) {
+    const auto room = room_of(one);
+    if (room <= sizeof(T) || room > max_room || idle_.size() >= max_idle) {
       T().swap(one);
       return;
     }
     one.clear();
     idle_.push_back(std::move(one));
+    poison(idle_.back().data(), room);
   }
 
   // Nothing goes on: gives back what a burst has left.
@@ -42,6 +47,10 @@ class recycler {
   }
 
  private:
+  static std::size_t room_of(const T& one) {
+    return one.capacity() * sizeof(typename T::value_type);
+  }
+
   std::vector<T> idle_;
 };
 
