@@ -24,10 +24,12 @@ int new_epoll() {
 // --- a socket
 
 polled::~polled() {
-  for (const auto& one : sides_)
-    if (auto* who = one.waiting) {
-      who->forget(*this);
-      by_.ready(*who);
+  for (auto& side : sides_)
+    while (!side.waiting.empty()) {
+      auto& one = side.waiting.front();
+      one.unlink();
+      one.on = nullptr;
+      by_.ready(*one.who);
     }
 }
 
@@ -54,7 +56,7 @@ void polled::end() {
 }
 
 void polled::wake(io_kind what) {
-  if (auto* who = at(what).waiting) by_.ready(*who);
+  for (const auto& one : at(what).waiting) by_.ready(*one.who);
 }
 
 // The end of what the peer sends is told once, leaves the socket readable for ever, and says
@@ -96,11 +98,12 @@ void poll_wait::begin(std::coroutine_handle<> waiting, chain& of) {
   of_ = &of;
   by_ = &slots_[0].on->by_;
   bool ready = of.is_cancelled();
-  for (const auto& [on, what] : slots_) {
-    if (!on) continue;
-    on->at(what).waiting = this;
-    if (!on->is_ready(what)) on->expect(what);
-    ready = ready || on->is_ready(what);
+  for (auto& one : slots_) {
+    if (!one.on) continue;
+    one.who = this;
+    one.on->at(one.what).waiting.push_back(one);
+    if (!one.on->is_ready(one.what)) one.on->expect(one.what);
+    ready = ready || one.on->is_ready(one.what);
   }
   if (of.cancel) of.cancel->add(*this);
   by_->add(*this, ready);
@@ -110,14 +113,8 @@ void poll_wait::stop() {
   by_->ready(*this);
 }
 
-void poll_wait::forget(const polled& gone) {
-  for (auto& one : slots_)
-    if (one.on == &gone) one.on = nullptr;
-}
-
 void poll_wait::leave() {
-  for (auto& [on, what] : slots_)
-    if (on && on->at(what).waiting == this) on->at(what).waiting = nullptr;
+  for (auto& one : slots_) one.unlink();
   listener::unlink();
   if (!poll_hook::is_linked()) return;
   poll_hook::unlink();

@@ -46,8 +46,18 @@ class polled {
   friend poll_wait;
   friend poller;
 
+  // One thing that a coroutine waits for.
+  struct slot : boost::intrusive::list_base_hook<
+                    boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+    explicit slot(polled* its_socket = nullptr, io_kind its_kind = io_kind::read)
+        : on(its_socket), what(its_kind) {}
+    polled* on;  // none, or gone
+    io_kind what;
+    poll_wait* who = nullptr;
+  };
+  // Reading and writing may wait for the same: with TLS either can need either.
   struct side {
-    poll_wait* waiting = nullptr;
+    boost::intrusive::list<slot, boost::intrusive::constant_time_size<false>> waiting;
     bool blocked = false;
     bool ended = false;  // no attempt will block again
   };
@@ -74,9 +84,9 @@ class poll_wait : public cancellation::listener, public poll_hook {
  public:
   using is_waitable = void;
 
-  poll_wait(polled& on, io_kind what) : slots_{slot{&on, what}, slot{}} {}
+  poll_wait(polled& on, io_kind what) : slots_{slot(&on, what), slot()} {}
   poll_wait(polled& a, io_kind of_a, polled& b, io_kind of_b)
-      : slots_{slot{&a, of_a}, slot{&b, of_b}} {}
+      : slots_{slot(&a, of_a), slot(&b, of_b)} {}
   ~poll_wait() { leave(); }
   poll_wait(const poll_wait&) = delete;
   poll_wait& operator=(const poll_wait&) = delete;
@@ -94,14 +104,10 @@ class poll_wait : public cancellation::listener, public poll_hook {
   friend polled;
   friend poller;
 
-  struct slot {
-    polled* on = nullptr;  // none, or gone
-    io_kind what = io_kind::read;
-  };
+  using slot = polled::slot;
 
   void begin(std::coroutine_handle<> waiting, chain& of);
   void stop() override;
-  void forget(const polled& gone);
   void leave();
 
   std::array<slot, 2> slots_;

@@ -190,3 +190,23 @@ TEST_CASE("poller: where the event loop ends, those who wait end with it") {
   CHECK(gone);
   CHECK_FALSE(went_on);
 }
+
+TEST_CASE("poller: two that wait for the same both go on") {
+  test::wire w;
+  trace told;
+  start(w.context(), tell_when_readable(w.stream(), told, "one"), proxy::unwatched);
+  start(w.context(), tell_when_readable(w.stream(), told, "other"), proxy::unwatched);
+  settle(w);
+  CHECK(told.empty());
+  w.send("x");
+  settle(w);
+  CHECK(told == trace{"one", "other"});
+
+  CHECK(read(w.stream(), 100) == "x");
+  start(w.context(), tell_when_readable(w.stream(), told, "late"), proxy::unwatched);
+  start(w.context(), tell_when_readable(w.stream(), told, "later"), proxy::unwatched);
+  settle(w);
+  w.stream().expire_now();
+  settle(w);
+  CHECK(told == trace{"one", "other", "late", "later"});
+}
