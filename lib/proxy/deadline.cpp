@@ -12,6 +12,12 @@ void deadline::expires_after(milliseconds time) {
   at_ = time.count() == 0 ? clock::time_point::max() : all_.now_ + time + deadlines::tick;
 }
 
+void deadline::expires_at_tick() {
+  if (all_.given_up_) return expire_now();
+  expired_ = false;
+  at_ = all_.now_;
+}
+
 clock::time_point deadline::now() const {
   return all_.now_;
 }

@@ -25,6 +25,8 @@ class deadline : public boost::intrusive::list_base_hook<
 
   // From now on; up to two ticks late. Zero: never.
   void expires_after(milliseconds time);
+  // When all are looked at next.
+  void expires_at_tick();
   // As if the time had come.
   void expire_now();
   bool expired() const { return expired_; }
@@ -61,6 +63,7 @@ class deadlines {
 
   // Expires all that are there and all that will be set.
   void expire_all();
+  bool are_over() const { return given_up_; }
 
  private:
   friend class deadline;

@@ -73,21 +73,46 @@ class icap_client::turn {
   const scan_report& report_;
 };
 
-// In the queue of those who wait, until it waits no more or is cancelled.
-class icap_client::queued {
+// Somebody who can't go on until a scanner among these has room: in the queue for as long as it
+// lives. Other workers free their turns without telling this one, so it looks again at each tick.
+class icap_client::waiter : public waiter_hook, private deadline {
  public:
-  queued(std::deque<waiter>& in, const waiter& who) : in_(in), timer_(who.timer) {
-    in_.push_back(who);
+  waiter(icap_client& owner, const candidates& among)
+      : deadline(owner.all_), owner_(owner), among_(among), bell_(poller::of(owner.context_)) {
+    owner.waiting_.push_back(*this);
   }
-  ~queued() {
-    std::erase_if(in_, [this](const waiter& one) { return one.timer == timer_; });
+  ~waiter() override { pass_on(); }
+
+  poll_wait next_chance() {
+    pass_on();
+    bell_.exhausted(io_kind::read);
+    expires_at_tick();
+    return {bell_, io_kind::read};
   }
-  queued(const queued&) = delete;
-  queued& operator=(const queued&) = delete;
+  void took(const service* one) {
+    if (one == called_for_) called_for_ = nullptr;
+  }
+
+  const candidates& among() const { return among_; }
+  bool is_called() const { return called_for_ != nullptr; }
+  void call(const service& with_room) {
+    called_for_ = &with_room;
+    bell_.wake(io_kind::read);
+  }
 
  private:
-  std::deque<waiter>& in_;
-  asio::steady_timer* const timer_;
+  void on_expired() override { bell_.wake(io_kind::read); }
+  // Room that it was called for and has not taken is for those behind it.
+  void pass_on() {
+    if (!called_for_) return;
+    owner_.call_first(std::next(owner_.waiting_.iterator_to(*this)), *called_for_);
+    called_for_ = nullptr;
+  }
+
+  icap_client& owner_;
+  const candidates& among_;
+  const service* called_for_ = nullptr;
+  polled bell_;
 };
 
 icap_client::service::service(deadlines& all, resolver& names,
@@ -120,6 +145,8 @@ icap_client::icap_client(asio::io_context& context, deadlines& all, resolver& na
     if (same == choices_.end()) choices_.push_back({std::move(among)});
   }
 }
+
+icap_client::~icap_client() = default;
 
 // What the process knows of a scanner is replaced where the settings of connections to it are.
 std::shared_ptr<icap_client::service> icap_client::find(const scanner_state& of) const {
@@ -195,21 +222,28 @@ icap_client::service* icap_client::choose_at_once(attempt& current) {
 // The next scanner to try, with a turn granted; nullptr if there is none left. Those that are full
 // or said that they are busy are waited for, as long as the settings say.
 task<icap_client::service*> icap_client::choose(attempt& current) {
-  bool behind_others = others_wait(current.from.among);
-  for (;;) {
-    bool some_full = false;
-    auto* found = behind_others ? nullptr : choose_now(current, some_full);
-    if (found || !(some_full || behind_others || !current.busy.empty())) co_return found;
-    if (clock::now() >= current.give_up) {
+  bool some_full = others_wait(current.from.among);
+  auto* found = some_full ? nullptr : choose_now(current, some_full);
+  if (found || !(some_full || !current.busy.empty())) co_return found;
+  waiter here(*this, current.from.among);
+  while (!found && (some_full || !current.busy.empty())) {
+    if (is_too_late(current)) {
       if (current.tried.empty()) current.report.outcome = errc::icap_acquire_timeout;
       co_return nullptr;
     }
-    co_await wait_for_room(current.from.among);
-    behind_others = false;
+    co_await here.next_chance();
     for (const auto* busy : current.busy)
       current.tried.erase(std::ranges::find(current.tried, busy));
     current.busy.clear();
+    some_full = false;
+    found = choose_now(current, some_full);
+    here.took(found);
   }
+  co_return found;
+}
+
+bool icap_client::is_too_late(const attempt& current) const {
+  return all_.are_over() || clock::now() >= current.give_up;
 }
 
 // Fewest exchanges in flight first; those that stand by where no other has one to offer.
@@ -239,23 +273,20 @@ icap_client::service* icap_client::choose_now(attempt& current, bool& some_full)
 // A full scanner of one route is no reason to let another route's scans wait.
 bool icap_client::others_wait(const candidates& for_any_of) const {
   return std::ranges::any_of(waiting_, [&](const waiter& one) {
-    return std::ranges::find_first_of(*one.among, for_any_of, {}, &candidate::to, &candidate::to) !=
-           one.among->end();
+    return std::ranges::find_first_of(one.among(), for_any_of, {}, &candidate::to,
+                                      &candidate::to) != one.among().end();
   });
-}
-
-// Other workers free their turns without telling this one, so it looks again at each tick.
-task<void> icap_client::wait_for_room(const candidates& among) {
-  asio::steady_timer woken(context_, deadlines::tick);
-  const queued here(waiting_, {&woken, &among});
-  co_await woken.async_wait(use_op);
 }
 
 void icap_client::room_was_made(const service& at) {
-  const auto first = std::ranges::find_if(waiting_, [&](const waiter& one) {
-    return std::ranges::count(*one.among, &at, &candidate::to) > 0;
+  call_first(waiting_.begin(), at);
+}
+
+void icap_client::call_first(wait_list::iterator from, const service& with_room) {
+  const auto first = std::find_if(from, waiting_.end(), [&](const waiter& one) {
+    return !one.is_called() && std::ranges::count(one.among(), &with_room, &candidate::to) > 0;
   });
-  if (first != waiting_.end()) first->timer->cancel();
+  if (first != waiting_.end()) first->call(with_room);
 }
 
 // --- one scanner
@@ -360,9 +391,13 @@ task<errc> icap_client::complete_partial(attempt& current, std::uint64_t origina
 task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(service& at,
                                                                          const attempt& current) {
   bool room = at.state->try_open(clock::now());
-  while (!room && clock::now() < current.give_up) {
-    co_await wait_for_room(current.from.among);
-    room = at.state->try_open(clock::now());
+  if (!room) {
+    waiter here(*this, current.from.among);
+    while (!room && !is_too_late(current)) {
+      co_await here.next_chance();
+      room = at.state->try_open(clock::now());
+    }
+    if (room) here.took(&at);
   }
   if (!room) co_return errc::icap_acquire_timeout;
   // Whoever was cancelled meanwhile ends at the next co_await: its place must not stay taken.

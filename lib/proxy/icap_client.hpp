@@ -8,15 +8,15 @@
 #include "icap/verdict.hpp"
 #include "proxy/connector.hpp"
 #include "proxy/generation.hpp"
+#include "proxy/poller.hpp"
 #include "proxy/pool.hpp"
 #include "proxy/scan.hpp"
 #include "proxy/scanner_state.hpp"
 
-#include <boost/asio/steady_timer.hpp>
 #include <boost/container/small_vector.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +51,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   icap_client(asio::io_context& context, deadlines& all, resolver& names, block_pool& blocks,
               std::shared_ptr<const generation> made, worker_metrics& metrics, spool_budget& budget,
               const icap_client* before = nullptr);
+  ~icap_client();
 
   // Scans a response: on one scanner of its route, which is one of the settings', after the other
   // until one gives a verdict, which `report`, a new one, tells. The body stays in its spool, so
@@ -93,13 +94,13 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
     candidates among;
     std::size_t next = 0;  // whose turn it is where they are equal
   };
-  // Somebody who can't go on until a scanner among these has room.
-  struct waiter {
-    asio::steady_timer* timer;
-    const candidates* among;
-  };
   class turn;
-  class queued;
+  class waiter;
+  using waiter_hook =
+      boost::intrusive::list_base_hook<boost::intrusive::tag<waiter>,
+                                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+  using wait_list = boost::intrusive::list<waiter, boost::intrusive::base_hook<waiter_hook>,
+                                           boost::intrusive::constant_time_size<false>>;
   using some_services = boost::container::small_vector<const service*, 4>;
   // One scan on its way through the scanners.
   struct attempt {
@@ -121,8 +122,9 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   candidates find_services(const scanner_group& named) const;
   choice& scanners_of(const route& of);
   bool others_wait(const candidates& for_any_of) const;
-  task<void> wait_for_room(const candidates& among);
+  bool is_too_late(const attempt& current) const;
   void room_was_made(const service& at);
+  void call_first(wait_list::iterator from, const service& with_room);
   task<void> try_service(service& at, attempt& current);
   task<bool> try_connection(service& at, std::unique_ptr<connection> over, attempt& current);
   task<result<std::unique_ptr<connection>>> open(service& at, const attempt& current);
@@ -145,7 +147,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   std::vector<std::shared_ptr<service>> services_;
   std::vector<choice> choices_;        // those of all routes, equal ones once
   std::vector<std::size_t> by_route_;  // which of the choices
-  std::deque<waiter> waiting_;
+  wait_list waiting_;
   const std::size_t warm_share_;
   bool closed_ = false;
 };

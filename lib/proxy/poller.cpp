@@ -128,11 +128,11 @@ asio::execution_context::id poller::id;
 poller::poller(asio::io_context& context)
     : service(context), context_(context), epoll_(context, new_epoll()) {}
 
-// Who waits would do so for ever.
+// Who waits would do so for ever. The end of one may make another ready.
 void poller::shutdown() {
   running_ = true;
-  for (auto* all : {&ready_, &waiting_})
-    while (!all->empty()) all->front().of_->destroy();
+  while (!ready_.empty() || !waiting_.empty())
+    (ready_.empty() ? waiting_ : ready_).front().of_->destroy();
   boost::system::error_code ignored;
   epoll_.close(ignored);
 }

@@ -155,7 +155,10 @@ task<void> session::run() {
   if (began == errc::client_closed) co_return;
   if (began != errc::complete) co_return co_await refuse(began);
   bool more = true;
-  while (more) {
+  for (int ahead = 0; more;) {
+    // Whoever sends requests ahead of the answers may never have to be waited for.
+    if (reader_.has_input() && ++ahead % turn_length == 0)
+      co_await asio::post(core_.context, use_op);
     const auto reason = co_await read_request();
     if (reason == errc::complete) {
       more = co_await serve_request();

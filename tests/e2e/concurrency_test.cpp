@@ -165,3 +165,36 @@ TEST_CASE("concurrency: a client that reads slowly gets all of 20 MB") {
   for (int i = 0; i < 20; ++i) CHECK(other.get("/small").body == "small");
   CHECK(difference(client.receive().body, noise(20'000'000)) == "");
 }
+
+TEST_CASE("concurrency: a client that sends requests ahead without end keeps nobody waiting") {
+  stage on({.workers = 1});
+  on.origin.when("/other", {.body = "other"});
+  const std::string request = "OPTIONS * HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: 0\r\n\r\n";
+  std::string many;
+  while (many.size() < 60'000) many += request;
+  std::atomic<bool> stop{false};
+  happening begun;
+  std::thread ahead([&] {
+    auto wire = connection::to(on.icapgate.port());
+    wire.write(request);
+    const auto size = wire.read_until("\r\n\r\n").size();
+    const auto answers = many.size() / request.size() * size;
+    for (int i = 0; i < 3; ++i) wire.write(many);
+    begun.tell();
+    // More is there than is answered, all the time.
+    while (!stop) {
+      wire.read_exact(answers);
+      wire.write(many);
+    }
+  });
+  begun.wait();
+  std::string got;
+  try {
+    got = on.get("/other").body;
+  } catch (const timed_out& error) {
+    got = error.what();
+  }
+  stop = true;
+  ahead.join();
+  CHECK(got == "other");
+}

@@ -5,61 +5,79 @@
 
 #include "catch.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
+
 #include <list>
 #include <memory>
-#include <optional>
+#include <vector>
 
 using namespace icapgate;
 using namespace icapgate::proxy;
 
 namespace {
 
-config with_one_connection() {
+config with_connections(std::size_t number, std::uint16_t port) {
   config out;
   route one;
   one.origins = {url{"http", "127.0.0.1", 1, {}}};
-  one.scanners.servers = {url{"icap", "127.0.0.1", 1, "/avscan"}};
+  one.scanners.servers = {url{"icap", "127.0.0.1", port, "/avscan"}};
   out.routes = {one};
-  out.icap_limits.connections = 1;
+  out.icap_limits.connections = number;
   return out;
 }
 
-// A scanner that takes one connection, which another worker has.
+// A scanner that takes so many connections, which another worker has.
 class busy_scanner {
  public:
-  busy_scanner() {
-    core_.all_deadlines.start();
-    REQUIRE(state().try_open(clock::now()));
-    elsewhere_.emplace(made_->scanners.front());
+  // At `port`; at this one nobody listens.
+  explicit busy_scanner(std::size_t connections = 1, std::uint16_t port = 1)
+      : made_(make_generation(with_connections(connections, port), nullptr)) {
+    for (std::size_t i = 0; i < connections; ++i) {
+      REQUIRE(state().try_open(clock::now()));
+      elsewhere_.emplace_back(made_->scanners.front());
+    }
   }
-  ~busy_scanner() { core_.all_deadlines.stop(); }
-
-  scanner_state& state() { return *made_->scanners.front(); }
-  void free() { elsewhere_.reset(); }
-
-  // Begins a scan of its own, and runs what is due. `over` is set at its end.
-  void scan(bool& over, cancellation* cancel = nullptr) {
-    auto& one = scans_.emplace_back(*resources_);
-    start(
-        core_.context,
-        resources_->scanners->respmod(made_->settings.routes.front(), one.job, one.whole,
-                                      one.adapted, one.report),
-        [&](const std::exception_ptr&) { over = true; }, cancel);
-    core_.context.poll();
+  ~busy_scanner() {
+    for (auto& one : scans_) one.cancel.emit();
+    core_.all_deadlines.stop();
+    run();
   }
-  void run() { core_.context.poll(); }
 
- private:
-  struct one_scan {
-    explicit one_scan(worker_resources& by)
+  // A scan, from its begin() on.
+  struct scan {
+    explicit scan(worker_resources& by)
         : body(by.new_spool()), adapted(by.new_spool()), whole(body) {}
     body_spool body, adapted;
     body_intake whole;
     scan_job job;
     scan_report report;
+    cancellation cancel;
+    bool over = false;
   };
 
-  const std::shared_ptr<const generation> made_ = make_generation(with_one_connection(), nullptr);
+  scanner_state& state() { return *made_->scanners.front(); }
+  void free() { elsewhere_.clear(); }
+  // Other workers are looked at from now on.
+  void tick() { core_.all_deadlines.start(); }
+
+  // Runs what is due.
+  scan& begin() {
+    auto& one = scans_.emplace_back(*resources_);
+    start(
+        core_.context,
+        resources_->scanners->respmod(made_->settings.routes.front(), one.job, one.whole,
+                                      one.adapted, one.report),
+        [&](const std::exception_ptr&) { one.over = true; }, &one.cancel);
+    run();
+    return one;
+  }
+  void run() {
+    core_.context.restart();
+    core_.context.poll();
+  }
+
+ private:
+  const std::shared_ptr<const generation> made_;
   access_log log_{"off"};
   worker_metrics metrics_;
   spool_budget budget_{1 << 20, 1 << 20};
@@ -67,37 +85,50 @@ class busy_scanner {
   worker_core core_{log_, metrics_, budget_, clients_, [] {}, [](task<void>) {}};
   const std::shared_ptr<worker_resources> resources_ =
       std::make_shared<worker_resources>(core_, made_, nullptr);
-  std::optional<scanner_state::open_connection> elsewhere_;
-  std::list<one_scan> scans_;
+  std::list<scanner_state::open_connection> elsewhere_;
+  std::list<scan> scans_;
 };
 
 }  // namespace
 
 TEST_CASE("scanner: who is cancelled when a connection becomes free does not keep its place") {
   busy_scanner scanner;
-  cancellation cancel;
-  bool over = false;
-  scanner.scan(over, &cancel);
-  REQUIRE_FALSE(over);
+  auto& one = scanner.begin();
+  REQUIRE_FALSE(one.over);
   scanner.free();
-  cancel.emit();
+  scanner.tick();
+  one.cancel.emit();
   scanner.run();
-  CHECK(over);
+  CHECK(one.over);
   CHECK(scanner.state().look(clock::now()).in_flight == 0);
   CHECK(scanner.state().look(clock::now()).connections == 0);
 }
 
 TEST_CASE("scanner: nobody waits behind somebody who was cancelled") {
   busy_scanner scanner;
-  cancellation cancel;
-  bool over = false, other_over = false;
-  scanner.scan(over, &cancel);
-  cancel.emit();
+  auto& one = scanner.begin();
+  one.cancel.emit();
   scanner.run();
-  REQUIRE(over);
+  REQUIRE(one.over);
   scanner.free();
-  scanner.scan(other_over);
+  const auto& other = scanner.begin();
   // Its connection is refused at once; in a queue it would stay until the next tick.
-  for (int i = 0; i < 100 && !other_over; ++i) scanner.run();
-  CHECK(other_over);
+  for (int i = 0; i < 100 && !other.over; ++i) scanner.run();
+  CHECK(other.over);
+}
+
+TEST_CASE("scanner: for each turn that ends one of those in the queue goes on at once") {
+  asio::io_context context;
+  const asio::ip::tcp::acceptor silent(context, {asio::ip::address_v4::loopback(), 0});
+  busy_scanner scanner(3, silent.local_endpoint().port());
+  scanner.free();
+  std::vector<busy_scanner::scan*> first, queued;
+  for (int i = 0; i < 3; ++i) first.push_back(&scanner.begin());
+  for (int i = 0; i < 4; ++i) queued.push_back(&scanner.begin());
+  REQUIRE(scanner.state().look(clock::now()).in_flight == 3);
+  for (auto* one : first) one->cancel.emit();
+  for (int i = 0; i < 10; ++i) scanner.run();
+  for (const auto* one : first) CHECK(one->over);
+  for (const auto* one : queued) CHECK_FALSE(one->over);
+  CHECK(scanner.state().look(clock::now()).in_flight == 3);
 }
