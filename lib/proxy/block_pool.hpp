@@ -45,7 +45,7 @@ class block {
 class block_pool {
  public:
   // Blocks kept for reuse beyond those that are lent; the rest is given back to the system.
-  static constexpr std::size_t max_idle = 256;
+  static constexpr std::size_t max_idle = 1024;
   // And while nothing goes on.
   static constexpr std::size_t max_at_rest = 16;
 

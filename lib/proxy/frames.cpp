@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::size_t step = 128;
 constexpr std::size_t kinds = 32;  // sizes of up to `step` times as many bytes are kept
-constexpr unsigned most_of_kind = 32;
+constexpr unsigned most_of_kind = 1024;
+constexpr unsigned most_at_rest = 32;
 
 struct unused {
   unused* next;
@@ -26,8 +27,12 @@ class store {
   constexpr store() = default;
   ~store() {
     closed_ = true;
+    shrink(0);
+  }
+
+  void shrink(unsigned most) {
     for (auto& one : shelves_)
-      while (one.first) ::operator delete(pop(one));
+      while (one.kept > most) ::operator delete(pop(one));
   }
 
   void* take(std::size_t size) {
@@ -72,6 +77,10 @@ void* take(std::size_t size) {
 
 void give(void* at, std::size_t size) noexcept {
   mine.give(at, size);
+}
+
+void rest() noexcept {
+  mine.shrink(most_at_rest);
 }
 
 }  // namespace icapgate::proxy::frames

@@ -18,7 +18,7 @@ class recycler {
   // the object itself is not worth keeping.
   static constexpr std::size_t max_room = 8192;
   // Kept for reuse; and while nothing goes on.
-  static constexpr std::size_t max_idle = 256;
+  static constexpr std::size_t max_idle = 1024;
   static constexpr std::size_t max_at_rest = 16;
 
   // An empty one.

@@ -101,6 +101,7 @@ std::string worker_core::random_token() {
 }
 
 void worker_core::rest() {
+  frames::rest();
   blocks.rest();
   field_lists.rest();
   pipes.rest();
