@@ -61,10 +61,12 @@ class block_pool {
   void rest() {
     if (idle_.size() > max_at_rest) idle_.resize(max_at_rest);
     texts.rest();
+    heads.rest();
   }
 
-  // For heads on their way out.
   recycler<std::string> texts;
+  // For heads on their way out: these are back soon, and few go round for many transactions.
+  recycler<std::string> heads;
 
  private:
   friend class block;

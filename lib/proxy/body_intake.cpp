@@ -79,6 +79,17 @@ body_intake::status body_intake::receive() {
     return status::end;
   }
   if (!some) return fail(origin_body_failure(got.status));
+  return count_received();
+}
+
+void body_intake::adopt_early() {
+  if (!from_ || error_ != errc::complete) return;
+  from_->offer_early(
+      [this](block& memory, std::string_view first) { return original_.adopt(memory, first); });
+  count_received();
+}
+
+body_intake::status body_intake::count_received() {
   if (received()) original_.finish();
   const bool too_large = limits_.max_size != 0 && original_.size() > limits_.max_size;
   return too_large ? fail(errc::policy_oversize) : status::data;

@@ -45,6 +45,10 @@ class body_intake {
     failed,
   };
 
+  // Before anything else of the body is taken: what of it was received with the head, without
+  // copying it. Views of that head are valid for as long as the spool is, then.
+  void adopt_early();
+
   // One attempt to take more of the body; a bounded step. After `failed` it stays so.
   status fill();
 
@@ -80,6 +84,7 @@ class body_intake {
 
  private:
   status receive();
+  status count_received();
   status decode_step();
   status fail(errc reason);
   status lose(const std::error_code& why);

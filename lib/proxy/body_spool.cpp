@@ -119,10 +119,9 @@ bool body_spool::reserve(std::uint64_t size) {
   std::size_t blocks = 0;
   if (file_ < 0) {
     in_memory = std::min<std::uint64_t>(memory_limit_, size);
-    const auto needed = blocks_for(in_memory);
+    const auto needed = blocks_for(lead_ + in_memory);
     if (needed > memory_share_) blocks = budget_.take_blocks(needed - memory_share_);
-    const std::uint64_t granted = (memory_share_ + blocks) * block::size;
-    in_memory = std::min(in_memory, granted);
+    in_memory = std::min(in_memory, granted(memory_share_ + blocks));
   }
   const auto in_file = size > in_memory ? size - in_memory : 0;
   if (in_file > disk_share_) {
@@ -134,14 +133,14 @@ bool body_spool::reserve(std::uint64_t size) {
     disk_share_ = in_file;
   }
   memory_share_ += blocks;
-  reserved_blocks_ = std::max(reserved_blocks_, blocks_for(in_memory));
+  reserved_blocks_ = std::max(reserved_blocks_, blocks_for(lead_ + in_memory));
   expect(size);
   return true;
 }
 
 bool body_spool::never_holds(std::uint64_t size) const {
-  const auto whole_blocks = budget_.memory_limit() / block::size * block::size;
-  const auto in_memory = std::min<std::uint64_t>({memory_limit_, whole_blocks, size});
+  const auto most = granted(budget_.memory_limit() / block::size);
+  const auto in_memory = std::min<std::uint64_t>({memory_limit_, most, size});
   return size - in_memory > budget_.disk_limit();
 }
 
@@ -156,7 +155,7 @@ void body_spool::finish() {
 
 // Gives back the blocks that hold nothing, but not what was reserved.
 void body_spool::trim_memory() {
-  const auto used = blocks_for(memory_size_);
+  const auto used = blocks_for(lead_ + memory_size_);
   while (memory_.size() > used) memory_.pop_back();
   const auto kept = std::max(used, reserved_blocks_);
   if (memory_share_ <= kept) return;
@@ -169,6 +168,15 @@ void body_spool::trim_memory() {
 // A body whose end is known is not offered more than that.
 std::uint64_t body_spool::room_wanted(std::uint64_t most) const {
   return size_ < expected_ ? std::min(most, expected_ - size_) : most;
+}
+
+bool body_spool::adopt(block& memory, std::string_view first) {
+  if (first.size() > memory_limit_ || budget_.take_blocks(1) == 0) return false;
+  memory_share_ = 1;
+  lead_ = static_cast<std::size_t>(first.data() - memory.data());
+  memory_.push_back(std::move(memory));
+  memory_size_ = size_ = first.size();
+  return true;
 }
 
 mutable_buffers body_spool::prepare() {
@@ -189,13 +197,14 @@ spool_status body_spool::offer(mutable_buffers& room, std::uint64_t in_memory,
 
 bool body_spool::offer_memory(mutable_buffers& room, std::uint64_t wanted) {
   auto end = std::min<std::uint64_t>(memory_limit_, memory_size_ + wanted);
-  const auto needed = blocks_for(end);
+  const auto needed = blocks_for(lead_ + end);
   if (needed > memory_share_) memory_share_ += budget_.take_blocks(needed - memory_share_);
-  end = std::min<std::uint64_t>(end, memory_share_ * block::size);
+  end = std::min(end, granted(memory_share_));
   if (end <= memory_size_) return false;
-  if (memory_.empty()) memory_.reserve(blocks_for(end));
-  while (memory_.size() < blocks_for(end)) memory_.push_back(blocks_.acquire());
-  push_row(memory_, memory_size_, end - memory_size_, room);
+  const auto row = blocks_for(lead_ + end);
+  memory_.reserve(row);
+  while (memory_.size() < row) memory_.push_back(blocks_.acquire());
+  push_row(memory_, lead_ + memory_size_, end - memory_size_, room);
   return true;
 }
 
@@ -264,10 +273,11 @@ bool body_spool::open_file() {
 void body_spool::clear() {
   give_back();
   file_ = -1;
+  if (lead_ > 0) with_head_ = std::move(memory_.front());
   memory_.clear();
   staging_.clear();
   memory_size_ = size_ = expected_ = disk_share_ = 0;
-  memory_share_ = reserved_blocks_ = 0;
+  memory_share_ = reserved_blocks_ = lead_ = 0;
   trouble_ = spool_status::ok;
   error_.clear();
   ++clears_;
@@ -283,7 +293,7 @@ void body_spool::give_back() {
 
 bool body_spool::view(std::uint64_t offset, std::uint64_t max, const_buffers& out) const {
   if (offset >= memory_size_) return false;
-  push_row(memory_, offset, std::min(max, memory_size_ - offset), out);
+  push_row(memory_, lead_ + offset, std::min(max, memory_size_ - offset), out);
   return true;
 }
 

@@ -55,6 +55,11 @@ class body_spool {
   // Not even an idle process would have room for a body of `size` bytes: waiting is in vain.
   bool never_holds(std::uint64_t size) const;
 
+  // Takes over the first bytes of the body, which is empty so far, with the block that they are in.
+  // False: there is no room for them in memory, and nothing was taken. What else the block holds
+  // stays where it is for as long as the spool lives.
+  bool adopt(block& memory, std::string_view first);
+
   // Room for the next bytes. Empty: there is none now, trouble() is `full`.
   mutable_buffers prepare();
   // The first `n` bytes of the room were filled; 0 gives it back. To be called before the worker
@@ -87,6 +92,7 @@ class body_spool {
 
  private:
   std::uint64_t room_wanted(std::uint64_t most) const;
+  std::uint64_t granted(std::size_t blocks) const { return blocks * block::size - lead_; }
   spool_status offer(mutable_buffers& room, std::uint64_t in_memory, std::uint64_t in_file);
   bool offer_memory(mutable_buffers& room, std::uint64_t wanted);
   bool offer_staging(mutable_buffers& room, std::uint64_t wanted);
@@ -102,6 +108,8 @@ class body_spool {
   std::size_t memory_limit_;
   const std::string& directory_;
   boost::container::small_vector<block, 4> memory_;
+  std::size_t lead_ = 0;  // bytes in the first block that are not the body's
+  block with_head_;       // that block, once the body is cleared
   std::uint64_t memory_size_ = 0;
   std::uint64_t size_ = 0;
   int file_ = -1;

@@ -54,8 +54,7 @@ class client_watch final : public deadline {
  private:
   class request_time final : public deadline {
    public:
-    request_time(deadlines& all, cancellation* cancel)
-        : deadline(all), cancel_(cancel) {}
+    request_time(deadlines& all, cancellation* cancel) : deadline(all), cancel_(cancel) {}
     void begin(milliseconds longest);
     void end();
     bool is_over() const { return over_; }

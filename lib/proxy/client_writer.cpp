@@ -7,7 +7,7 @@ namespace icapgate::proxy {
 client_writer::client_writer(stream& client, block_pool& blocks, const config& settings)
     : client_(client),
       patience_({settings.client.progress, settings.client.min_rate, settings.client.rate_window}),
-      head_(blocks.texts) {}
+      head_(blocks.heads) {}
 
 std::string& client_writer::begin(unsigned status, bool chunked) {
   status_ = status;
@@ -158,7 +158,7 @@ errc client_writer::try_write(const_buffers& out, bool more) {
     out.consume(written.bytes);
     sent_ += written.bytes;
   }
-  if (std::exchange(head_unsent_, false)) head_->clear();
+  if (std::exchange(head_unsent_, false)) head_.release();
   return errc::complete;
 }
 

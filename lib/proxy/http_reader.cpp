@@ -147,6 +147,16 @@ std::string_view http_reader::take_early() {
   return early;
 }
 
+bool http_reader::early_stands_alone() const {
+  if (ended_ || pending_.empty() || framing_ == http::body_framing::chunked) return false;
+  return framing_ != http::body_framing::length || pending_.size() <= remaining_;
+}
+
+void http_reader::forget_early() {
+  take_early();
+  head_size_ = 0;
+}
+
 bool http_reader::comes_plain(std::uint64_t n) const {
   if (ended_ || !pending_.empty() || !from_.can_splice()) return false;
   return framing_ == http::body_framing::length ? remaining_ >= n

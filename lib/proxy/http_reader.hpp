@@ -8,6 +8,7 @@
 #include "proxy/io.hpp"
 #include "proxy/stream.hpp"
 
+#include <concepts>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -53,6 +54,13 @@ class http_reader {
   // For bodies that are not chunked: what of it was received with the head, where it is. Valid
   // until finish_message().
   std::string_view take_early();
+  // Likewise, where that is all that stands behind the head: with the memory that both are in,
+  // which holds what views of the head there are from now on. `take` returns whether it moved it
+  // away.
+  template <std::predicate<block&, std::string_view> Take>
+  void offer_early(const Take& take) {
+    if (early_stands_alone() && input_.offer(take, pending_)) forget_early();
+  }
   // What comes from the socket is the body, at least `n` bytes of it, or nobody knows how many.
   bool comes_plain(std::uint64_t n) const;
   // Likewise try_read_body, into an empty pipe; only where it comes plain.
@@ -75,6 +83,8 @@ class http_reader {
   block_pool& blocks() { return blocks_; }
 
  private:
+  bool early_stands_alone() const;
+  void forget_early();
   head_status take_head();
   bool make_room();
   bool skip_blank_lines();
@@ -101,6 +111,10 @@ class http_reader {
     // Keeps `used` bytes from the front.
     void grow(std::size_t capacity, std::size_t used);
     void release();
+    template <class Take>
+    bool offer(const Take& take, std::string_view part) {
+      return large_.empty() && take(small_, part);
+    }
 
    private:
     block small_;

@@ -314,10 +314,8 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
                                        attempt& current) {
   auto& report = current.report;
   current.adapted.clear();
-  lent<std::string> fields(blocks_.texts);
-  const auto request = request_for(at, current, *fields);
   scan one(*over->socket, blocks_, current.body, current.adapted, settings_);
-  auto reason = co_await one.run(request);
+  auto reason = co_await ask(one, at, current);
   const bool stale = over->reused && was_closed(reason) && !one.exchange().answered();
   report.answer = one.take_answer();
   report.icap_status = report.answer.status;
@@ -340,6 +338,11 @@ task<bool> icap_client::try_connection(service& at, std::unique_ptr<connection> 
   }
   if (!report.postponed) report.outcome = reason;
   co_return stale;
+}
+
+task<errc> icap_client::ask(scan& one, const service& at, const attempt& current) {
+  lent<std::string> fields(blocks_.heads);
+  return one.run(request_for(at, current, *fields));
 }
 
 icap::exchange_request icap_client::request_for(const service& at, const attempt& current,

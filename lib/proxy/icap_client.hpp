@@ -133,6 +133,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   void keep_warm(service& at, clock::time_point now);
   static task<void> open_warm(std::shared_ptr<icap_client> self, std::shared_ptr<service> at,
                               std::unique_ptr<connection> fresh);
+  task<errc> ask(scan& one, const service& at, const attempt& current);
   icap::exchange_request request_for(const service& at, const attempt& current,
                                      std::string& fields) const;
   task<errc> complete_partial(attempt& current, std::uint64_t original_from);

@@ -107,6 +107,7 @@ void inspection::keep(const subject& of) {
 
 task<void> inspection::run() {
   const auto began = clock::now();
+  intake_.adopt_early();
   auto obstacle = intake_.error();
   if (obstacle == errc::complete && needs_room()) obstacle = co_await reserve();
   if (obstacle == errc::complete)

@@ -21,7 +21,7 @@ origin_exchange::origin_exchange(origin_connection& origin, http_reader& client,
       limits_(limits),
       watch_(watch),
       hints_only_(hints_only),
-      wire_(origin.reader.blocks().texts),
+      wire_(origin.reader.blocks().heads),
       patience_({settings.client.progress, settings.client.min_rate, settings.client.rate_window}) {
   http::append_origin_request(*wire_, request, changes);
   outgoing_.push(std::string_view(*wire_));
@@ -71,6 +71,7 @@ errc origin_exchange::push(blocked& on) {
       }
       outgoing_.consume(written.bytes);
     }
+    wire_.release();
     if (sent_) return errc::complete;
     if (step == turn_length) {
       on = blocked::on_origin;

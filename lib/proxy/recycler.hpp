@@ -54,23 +54,37 @@ class recycler {
   std::vector<T> idle_;
 };
 
-// One of them, borrowed, empty at first; goes back by itself.
+// One of them, borrowed from its first use on, empty at first; goes back by itself. What is given
+// back early is what others use next, while it is still in the processor's cache.
 template <class T>
 class lent {
  public:
-  explicit lent(recycler<T>& from) : from_(from), it_(from.take()) {}
-  ~lent() { from_.give_back(std::move(it_)); }
+  explicit lent(recycler<T>& from) : from_(from) {}
+  ~lent() { release(); }
   lent(const lent&) = delete;
   lent& operator=(const lent&) = delete;
 
-  T& operator*() { return it_; }
+  T& operator*() { return use(); }
+  T* operator->() { return &use(); }
   const T& operator*() const { return it_; }
-  T* operator->() { return &it_; }
   const T* operator->() const { return &it_; }
 
+  // It is of no use any more; the next use borrows another.
+  void release() {
+    if (!std::exchange(borrowed_, false)) return;
+    from_.give_back(std::move(it_));
+    it_ = T();
+  }
+
  private:
+  T& use() {
+    if (!std::exchange(borrowed_, true)) it_ = from_.take();
+    return it_;
+  }
+
   recycler<T>& from_;
   T it_;
+  bool borrowed_ = false;
 };
 
 }  // namespace icapgate::proxy

@@ -20,18 +20,21 @@ constexpr milliseconds last_words{1'000};
 scan::scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& adapted,
            const config& settings)
     : scanner_(scanner),
+      blocks_(blocks),
       body_(body),
       unsent_(body.spool()),
       adapted_(adapted),
       settings_(settings),
-      input_(blocks.acquire()),
-      head_(blocks.texts),
+      head_(blocks.heads),
       started_(scanner.now() + deadlines::tick) {
   machine_.use_room(blocks.texts.take());
 }
 
 task<errc> scan::run(const icap::exchange_request& request) {
-  auto reason = begin(request);
+  return run_begun(begin(request));
+}
+
+task<errc> scan::run_begun(errc reason) {
   bool complete = false;
   const auto goes_on = [&] { return reason == errc::complete && !postponed_; };
   while (goes_on() && !complete) {
@@ -161,6 +164,7 @@ errc scan::flush(blocked& on) {
     after_.remove_prefix(left - static_cast<std::size_t>(body));
   }
   unsent_.release();
+  head_.release();
   return errc::complete;
 }
 
@@ -220,12 +224,13 @@ bool scan::expire_scanner_after(milliseconds time) {
 
 // Reads what the scanner has answered so far.
 errc scan::receive(bool& complete) {
+  auto input = blocks_.acquire();
   for (int step = 0; step < turn_length; ++step) {
-    const auto got = scanner_.try_read({input_.data(), block::size});
+    const auto got = scanner_.try_read({input.data(), block::size});
     if (got.status == io_status::would_block) return errc::complete;
     if (got.status != io_status::ok) return lost(got.status);
     heard_ = true;
-    const auto consumed = consume({input_.data(), got.bytes}, complete);
+    const auto consumed = consume({input.data(), got.bytes}, complete);
     if (complete || consumed != errc::complete) return consumed;
     if (!machine_.sent() && !machine_.awaiting_continue()) return errc::complete;
   }

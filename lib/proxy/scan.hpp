@@ -20,9 +20,9 @@ class scan {
   scan(stream& scanner, block_pool& blocks, body_intake& body, body_spool& adapted,
        const config& settings);
 
-  // Runs to the end of the answer. complete, or a reason icap_*, origin_body_*, spool_failed,
-  // policy_*: what the scanner had answered by then was read. Clean-up after a failure is to drop
-  // the connection.
+  // Runs to the end of the answer; `request` need not outlive the call. complete, or a reason
+  // icap_*, origin_body_*, spool_failed, policy_*: what the scanner had answered by then was read.
+  // Clean-up after a failure is to drop the connection.
   task<errc> run(const icap::exchange_request& request);
 
   // run() failed, or gave up, when the scanner had given its answer, which is whole.
@@ -43,6 +43,7 @@ class scan {
 
   bool is_flushed() const { return before_.empty() && frame_left_ == 0 && after_.empty(); }
   errc begin(const icap::exchange_request& request);
+  task<errc> run_begun(errc reason);
   task<void> hear_out();
   errc push(blocked& on);
   errc flush(blocked& on);
@@ -58,11 +59,11 @@ class scan {
   bool expire_scanner_after(milliseconds time);
 
   stream& scanner_;
+  block_pool& blocks_;
   body_intake& body_;
   body_spool::reader unsent_;
   body_spool& adapted_;
   const config& settings_;
-  block input_;
   icap::exchange machine_;
 
   lent<std::string> head_;

@@ -4,7 +4,6 @@
 #include "base/log.hpp"
 #include "icap/options.hpp"
 
-
 #include <array>
 
 namespace icapgate::proxy {
@@ -47,8 +46,8 @@ scanner_watch::scanner_watch(asio::io_context& context, std::shared_ptr<const ge
       names_(context, all_, settings_.dns, names),
       budget_(budget) {
   for (const auto& state : made_of_->scanners) {
-    connector connect(all_, names_, state->address(), state->tls(),
-                      settings_.icap_limits.connect, scanner_connect_reasons);
+    connector connect(all_, names_, state->address(), state->tls(), settings_.icap_limits.connect,
+                      scanner_connect_reasons);
     auto one =
         std::make_unique<patient>(patient{state, std::move(connect), asio::steady_timer(context)});
     if (const auto last = state->probed_at())
@@ -59,8 +58,7 @@ scanner_watch::scanner_watch(asio::io_context& context, std::shared_ptr<const ge
 
 void scanner_watch::start() {
   all_.start();
-  for (auto& one : patients_)
-    proxy::start(context_, watch(shared_from_this(), *one), unwatched);
+  for (auto& one : patients_) proxy::start(context_, watch(shared_from_this(), *one), unwatched);
 }
 
 void scanner_watch::stop() {

@@ -2,6 +2,7 @@
 
 #include "catch.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -117,6 +118,18 @@ void write_in_place(body_spool& spool, std::string_view bytes) {
     REQUIRE(spool.commit(n) == spool_status::ok);
     bytes.remove_prefix(n);
   }
+}
+
+// A block as it comes with a message's head: `lead` bytes of that, and behind them `first`.
+block with_head(proxy::block_pool& blocks, std::size_t lead, std::string_view first) {
+  auto made = blocks.acquire();
+  std::fill_n(made.data(), lead, 'h');
+  std::copy(first.begin(), first.end(), made.data() + lead);
+  return made;
+}
+
+bool adopt(body_spool& spool, block& memory, std::size_t lead, std::size_t size) {
+  return spool.adopt(memory, {memory.data() + lead, size});
 }
 
 void check_views(const body_spool& spool, const std::string& expected, std::mt19937& random) {
@@ -547,6 +560,84 @@ TEST_CASE("spool: a reservation made in the middle of a body covers the rest") {
   CHECK(spool.reserve(50));
   REQUIRE(spool.append(std::string(299900, 'x')) == spool_status::ok);
   CHECK(whole(spool) == std::string(300000, 'x'));
+}
+
+TEST_CASE("spool: the first bytes may come in a block behind something else") {
+  const folder place;
+  std::mt19937 random(9);
+  for (const std::size_t limit : {block::size, 3 * block::size + 5, 20 * block::size})
+    for (const std::size_t lead : {std::size_t{1}, std::size_t{300}, block::size - 1})
+      for (const std::size_t first :
+           {std::size_t{1}, (block::size - lead + 1) / 2, block::size - lead}) {
+        CAPTURE(limit, lead, first);
+        proxy::block_pool blocks;
+        spool_budget budget(8 * block::size, 1 << 30);
+        const auto bytes = random_bytes(random, first + 12 * block::size + 77);
+        {
+          body_spool spool(blocks, budget, limit, place.path());
+          auto memory = with_head(blocks, lead, std::string_view(bytes).substr(0, first));
+          const char* head = memory.data();
+          REQUIRE(adopt(spool, memory, lead, first));
+          CHECK_FALSE(memory);
+          CHECK(whole(spool) == bytes.substr(0, first));
+          CHECK(budget.memory_used() == block::size);
+          write_in_place(spool, std::string_view(bytes).substr(first));
+          spool.finish();
+          CHECK(whole(spool) == bytes);
+          CHECK(file_content(spool) == bytes.substr(spool.file_begin()));
+          CHECK(spool.file_begin() <= limit);
+          check_views(spool, bytes, random);
+          spool.clear();
+          check_unused(budget);
+          CHECK(std::string(head, lead) == std::string(lead, 'h'));
+          write_in_place(spool, "another");
+          CHECK(whole(spool) == "another");
+        }
+        check_unused(budget);
+      }
+}
+
+TEST_CASE("spool: a block is not adopted beyond the limits") {
+  const folder place;
+  proxy::block_pool blocks;
+  spool_budget budget(block::size, 1 << 20);
+  auto memory = with_head(blocks, 10, std::string(100, 'b'));
+  body_spool small(blocks, budget, 99, place.path());
+  CHECK_FALSE(adopt(small, memory, 10, 100));
+  CHECK(memory);
+  check_unused(budget);
+  body_spool other(blocks, budget, 1 << 20, place.path());
+  REQUIRE(other.append("o") == spool_status::ok);
+  body_spool spool(blocks, budget, 1 << 20, place.path());
+  CHECK_FALSE(adopt(spool, memory, 10, 100));
+  CHECK(memory);
+  CHECK(budget.memory_used() == block::size);
+}
+
+TEST_CASE("spool: a reservation holds for a body that began behind something else") {
+  const folder place;
+  std::mt19937 random(10);
+  for (const std::size_t size : {3 * block::size - 300, 3 * block::size, 5 * block::size}) {
+    CAPTURE(size);
+    proxy::block_pool blocks;
+    spool_budget budget(3 * block::size, 1 << 20);
+    const auto bytes = random_bytes(random, size);
+    body_spool spool(blocks, budget, 1 << 20, place.path());
+    auto memory = with_head(blocks, 300, std::string_view(bytes).substr(0, 1000));
+    REQUIRE(adopt(spool, memory, 300, 1000));
+    CHECK(spool.never_holds(3 * block::size - 300 + (1 << 20) + 1));
+    CHECK_FALSE(spool.never_holds(3 * block::size - 300 + (1 << 20)));
+    REQUIRE(spool.reserve(size));
+    body_spool greedy(blocks, budget, 1 << 20, place.path());
+    while (greedy.append(std::string(1000, 'g')) == spool_status::ok) {
+    }
+    write_in_place(spool, std::string_view(bytes).substr(1000));
+    CHECK(whole(spool) == bytes);
+    CHECK(spool.append("x") == spool_status::full);
+    spool.clear();
+    greedy.clear();
+    check_unused(budget);
+  }
 }
 
 TEST_CASE("spool: readers at different places do each other no harm, nor does the writer") {

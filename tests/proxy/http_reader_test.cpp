@@ -215,6 +215,78 @@ TEST_CASE("reader: a body of any framing is the same wherever it is split and wh
   }
 }
 
+TEST_CASE("reader: what came of a body with its head goes away with the memory of both") {
+  const std::string head = "HTTP/1.1 200 OK\r\n\r\n";
+  const auto body = text(100);
+  for (const auto framing : {body_framing::length, body_framing::until_close})
+    for (const std::size_t early : {1u, 50u, 100u}) {
+      CAPTURE(static_cast<int>(framing), early);
+      connection c;
+      c.send(head + body.substr(0, early));
+      REQUIRE(c.reader.try_read_head() == head_status::complete);
+      const auto seen = c.reader.head();
+      c.reader.begin_body(framed(framing, body.size()));
+      proxy::block taken;
+      std::string got;
+      c.reader.offer_early([&](proxy::block& memory, std::string_view first) {
+        got = first;
+        taken = std::move(memory);
+        return true;
+      });
+      CHECK(got == body.substr(0, early));
+      CHECK(seen == head);
+      CHECK(c.reader.body_bytes() == early);
+      c.send(body.substr(early));
+      if (framing == body_framing::until_close) c.hang_up();
+      CHECK(drain(c.reader, 1000, got) == body_status::end);
+      CHECK(got == body);
+    }
+}
+
+TEST_CASE("reader: the memory of a head stays where more is in it than the body's bytes") {
+  const std::string head = "HTTP/1.1 200 OK\r\n\r\n";
+  const auto is_offered = [](connection& c) {
+    bool offered = false;
+    c.reader.offer_early([&](proxy::block&, std::string_view) { return offered = true; });
+    return offered;
+  };
+  {
+    connection c;  // the next response is there as well
+    c.send(head + "body" + head);
+    REQUIRE(c.reader.try_read_head() == head_status::complete);
+    c.reader.begin_body(framed(body_framing::length, 4));
+    CHECK_FALSE(is_offered(c));
+  }
+  {
+    connection c;
+    c.send(head + chunked("body", 4));
+    REQUIRE(c.reader.try_read_head() == head_status::complete);
+    c.reader.begin_body(framed(body_framing::chunked));
+    CHECK_FALSE(is_offered(c));
+    std::string got;
+    CHECK(drain(c.reader, 10, got) == body_status::end);
+    CHECK(got == "body");
+  }
+  {
+    connection c;  // nothing of the body is there
+    c.send(head);
+    REQUIRE(c.reader.try_read_head() == head_status::complete);
+    c.reader.begin_body(framed(body_framing::length, 4));
+    CHECK_FALSE(is_offered(c));
+  }
+  {
+    connection c;  // who does not take it leaves it to be read
+    c.send(head + "body");
+    REQUIRE(c.reader.try_read_head() == head_status::complete);
+    c.reader.begin_body(framed(body_framing::length, 4));
+    c.reader.offer_early([](proxy::block&, std::string_view) { return false; });
+    CHECK(c.reader.head() == head);
+    std::string got;
+    CHECK(drain(c.reader, 10, got) == body_status::end);
+    CHECK(got == "body");
+  }
+}
+
 TEST_CASE("reader: large bodies, in more reads than one") {
   const auto body = text(150000);
   for (const std::size_t room : {1000u, 16384u, 400000u}) {

@@ -22,6 +22,25 @@ TEST_CASE("recycler: a text comes back empty, with its room") {
   CHECK(again->data() == place);
 }
 
+TEST_CASE(
+    "recycler: what is released goes to the next, and is borrowed anew when it is used again") {
+  recycler<std::string> texts;
+  lent<std::string> one(texts);
+  one->assign(1000, 'x');
+  const char* place = one->data();
+  one.release();
+  {
+    lent<std::string> other(texts);
+    other->push_back('y');
+    CHECK(other->data() == place);
+    one->assign(1000, 'z');
+    CHECK(*other == "y");
+  }
+  one.release();
+  CHECK(texts.take().capacity() >= 1000);
+  CHECK(texts.take().capacity() >= 1000);
+}
+
 TEST_CASE("recycler: what has grown large is not kept") {
   recycler<std::vector<int>> lists;
   auto one = lists.take();
