@@ -171,9 +171,15 @@ std::uint64_t body_spool::room_wanted(std::uint64_t most) const {
 }
 
 bool body_spool::adopt(block& memory, std::string_view first) {
-  if (first.size() > memory_limit_ || budget_.take_blocks(1) == 0) return false;
-  memory_share_ = 1;
-  lead_ = static_cast<std::size_t>(first.data() - memory.data());
+  if (expected_ < first.size() || expected_ > std::min<std::uint64_t>(memory_limit_, memory_room))
+    return false;
+  const auto lead = static_cast<std::size_t>(first.data() - memory.data());
+  const auto needed = blocks_for(lead + expected_);
+  const auto taken = budget_.take_blocks(needed);
+  if (taken < needed) budget_.give_blocks(taken);
+  if (taken < needed) return false;
+  memory_share_ = needed;
+  lead_ = lead;
   memory_.push_back(std::move(memory));
   memory_size_ = size_ = first.size();
   return true;

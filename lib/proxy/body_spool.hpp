@@ -56,8 +56,9 @@ class body_spool {
   bool never_holds(std::uint64_t size) const;
 
   // Takes over the first bytes of the body, which is empty so far, with the block that they are in.
-  // False: there is no room for them in memory, and nothing was taken. What else the block holds
-  // stays where it is for as long as the spool lives.
+  // What else the block holds stays where it is for as long as the spool lives. False: it was not
+  // taken, since the body's size is not known or large, or there is not room for all of it in
+  // memory: the bytes in front of it take some.
   bool adopt(block& memory, std::string_view first);
 
   // Room for the next bytes. Empty: there is none now, trouble() is `full`.

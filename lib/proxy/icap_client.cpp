@@ -63,7 +63,9 @@ class icap_client::turn {
   turn(const turn&) = delete;
   turn& operator=(const turn&) = delete;
   ~turn() {
-    at_.state->end(outcome_of(report_), owner_.all_.now());
+    const auto came_to = outcome_of(report_);
+    // What is to last from now on is not to end too early by a tick.
+    at_.state->end(came_to, came_to == outcome::answered ? owner_.all_.now() : clock::now());
     owner_.room_was_made(at_);
   }
 

@@ -565,27 +565,27 @@ TEST_CASE("spool: a reservation made in the middle of a body covers the rest") {
 TEST_CASE("spool: the first bytes may come in a block behind something else") {
   const folder place;
   std::mt19937 random(9);
-  for (const std::size_t limit : {block::size, 3 * block::size + 5, 20 * block::size})
+  for (const std::size_t more : {std::size_t{0}, std::size_t{1}, block::size, 6 * block::size + 77})
     for (const std::size_t lead : {std::size_t{1}, std::size_t{300}, block::size - 1})
       for (const std::size_t first :
            {std::size_t{1}, (block::size - lead + 1) / 2, block::size - lead}) {
-        CAPTURE(limit, lead, first);
+        CAPTURE(more, lead, first);
         proxy::block_pool blocks;
-        spool_budget budget(8 * block::size, 1 << 30);
-        const auto bytes = random_bytes(random, first + 12 * block::size + 77);
+        spool_budget budget(8 * block::size, 0);
+        const auto bytes = random_bytes(random, first + more);
         {
-          body_spool spool(blocks, budget, limit, place.path());
+          body_spool spool(blocks, budget, 10 * block::size, place.path());
           auto memory = with_head(blocks, lead, std::string_view(bytes).substr(0, first));
           const char* head = memory.data();
+          spool.expect(bytes.size());
           REQUIRE(adopt(spool, memory, lead, first));
           CHECK_FALSE(memory);
           CHECK(whole(spool) == bytes.substr(0, first));
-          CHECK(budget.memory_used() == block::size);
           write_in_place(spool, std::string_view(bytes).substr(first));
           spool.finish();
           CHECK(whole(spool) == bytes);
-          CHECK(file_content(spool) == bytes.substr(spool.file_begin()));
-          CHECK(spool.file_begin() <= limit);
+          CHECK(budget.memory_used() ==
+                (lead + bytes.size() + block::size - 1) / block::size * block::size);
           check_views(spool, bytes, random);
           spool.clear();
           check_unused(budget);
@@ -597,47 +597,35 @@ TEST_CASE("spool: the first bytes may come in a block behind something else") {
       }
 }
 
-TEST_CASE("spool: a block is not adopted beyond the limits") {
+TEST_CASE("spool: a block is adopted only where all of the body is sure to have room") {
   const folder place;
-  proxy::block_pool blocks;
-  spool_budget budget(block::size, 1 << 20);
-  auto memory = with_head(blocks, 10, std::string(100, 'b'));
-  body_spool small(blocks, budget, 99, place.path());
-  CHECK_FALSE(adopt(small, memory, 10, 100));
-  CHECK(memory);
-  check_unused(budget);
-  body_spool other(blocks, budget, 1 << 20, place.path());
-  REQUIRE(other.append("o") == spool_status::ok);
-  body_spool spool(blocks, budget, 1 << 20, place.path());
-  CHECK_FALSE(adopt(spool, memory, 10, 100));
-  CHECK(memory);
-  CHECK(budget.memory_used() == block::size);
-}
-
-TEST_CASE("spool: a reservation holds for a body that began behind something else") {
-  const folder place;
-  std::mt19937 random(10);
-  for (const std::size_t size : {3 * block::size - 300, 3 * block::size, 5 * block::size}) {
-    CAPTURE(size);
+  const auto is_adopted = [&](std::size_t limit, std::size_t shared, std::size_t expected) {
     proxy::block_pool blocks;
-    spool_budget budget(3 * block::size, 1 << 20);
-    const auto bytes = random_bytes(random, size);
-    body_spool spool(blocks, budget, 1 << 20, place.path());
-    auto memory = with_head(blocks, 300, std::string_view(bytes).substr(0, 1000));
-    REQUIRE(adopt(spool, memory, 300, 1000));
-    CHECK(spool.never_holds(3 * block::size - 300 + (1 << 20) + 1));
-    CHECK_FALSE(spool.never_holds(3 * block::size - 300 + (1 << 20)));
-    REQUIRE(spool.reserve(size));
-    body_spool greedy(blocks, budget, 1 << 20, place.path());
-    while (greedy.append(std::string(1000, 'g')) == spool_status::ok) {
+    spool_budget budget(shared, 1 << 20);
+    auto memory = with_head(blocks, 10, std::string(100, 'b'));
+    {
+      body_spool spool(blocks, budget, limit, place.path());
+      if (expected > 0) spool.expect(expected);
+      const bool taken = adopt(spool, memory, 10, 100);
+      CHECK(taken == !memory);
+      CHECK(taken == (budget.memory_used() > 0));
+      if (!taken) {
+        write_in_place(spool, std::string(expected, 'x'));
+        CHECK(spool.size() == expected);
+      }
     }
-    write_in_place(spool, std::string_view(bytes).substr(1000));
-    CHECK(whole(spool) == bytes);
-    CHECK(spool.append("x") == spool_status::full);
-    spool.clear();
-    greedy.clear();
     check_unused(budget);
-  }
+    return !memory;
+  };
+  constexpr auto plenty = std::size_t{1} << 20;
+  CHECK(is_adopted(plenty, plenty, 100));
+  CHECK_FALSE(is_adopted(plenty, plenty, 0));
+  CHECK_FALSE(is_adopted(99, plenty, 100));
+  CHECK_FALSE(is_adopted(plenty, block::size - 1, 100));
+  CHECK(is_adopted(plenty, block::size, block::size - 10));
+  CHECK_FALSE(is_adopted(plenty, block::size, block::size - 9));
+  CHECK(is_adopted(plenty, plenty, 16 * block::size));
+  CHECK_FALSE(is_adopted(plenty, plenty, 16 * block::size + 1));
 }
 
 TEST_CASE("spool: readers at different places do each other no harm, nor does the writer") {
