@@ -63,10 +63,11 @@ class icap_client::turn {
   turn(const turn&) = delete;
   turn& operator=(const turn&) = delete;
   ~turn() {
-    const auto came_to = outcome_of(report_);
+    const auto how = outcome_of(report_);
     // What is to last from now on is not to end too early by a tick.
-    at_.state->end(came_to, came_to == outcome::answered ? owner_.all_.now() : clock::now());
-    owner_.room_was_made(at_);
+    at_.state->end(how, how == outcome::answered ? owner_.all_.now() : clock::now());
+    // What one was refused just now, nobody else is told to try at once.
+    if (how != outcome::busy) owner_.room_was_made(at_);
   }
 
  private:

@@ -159,6 +159,22 @@ TEST_CASE("scanners: two that say they are busy mean 503") {
   CHECK(on.get("/small").body == small_body);
 }
 
+TEST_CASE("scanners: one that says it is busy is not asked again at once by those that wait") {
+  auto settings = impatient({});
+  settings.env[setting::scanner_queue] = "1s";
+  stage on(settings);
+  serve_bodies(on);
+  on.scanner.always(icap_status("503 Service Overloaded"));
+  std::vector<http_client> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(on.client());
+    clients.back().send("GET", "/small");
+  }
+  for (auto& client : clients) CHECK(client.receive().status == 503);
+  // At each tenth of a second, and hardly more.
+  CHECK(on.scanner.scans().size() <= 60);
+}
+
 TEST_CASE("scanners: checklist 13, one that says it is busy gets no more at once than it served") {
   using clock = std::chrono::steady_clock;
   happening release;
