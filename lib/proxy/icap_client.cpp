@@ -84,37 +84,36 @@ class icap_client::waiter : public waiter_hook, private deadline {
       : deadline(owner.all_), owner_(owner), among_(among), bell_(poller::of(owner.context_)) {
     owner.waiting_.push_back(*this);
   }
-  ~waiter() override { pass_on(); }
+  // What it leaves may be for somebody who came while it had not gone on yet.
+  ~waiter() override {
+    waiter_hook::unlink();
+    tell_others(owner_.waiting_.begin());
+  }
 
+  // Room that it was called for and can't use is for those behind it.
   poll_wait next_chance() {
-    pass_on();
+    if (std::exchange(called_, false)) tell_others(std::next(owner_.waiting_.iterator_to(*this)));
     bell_.exhausted(io_kind::read);
     expires_at_tick();
     return {bell_, io_kind::read};
   }
-  void took(const service* one) {
-    if (one == called_for_) called_for_ = nullptr;
-  }
 
   const candidates& among() const { return among_; }
-  bool is_called() const { return called_for_ != nullptr; }
-  void call(const service& with_room) {
-    called_for_ = &with_room;
+  bool is_called() const { return called_; }
+  void call() {
+    called_ = true;
     bell_.wake(io_kind::read);
   }
 
  private:
   void on_expired() override { bell_.wake(io_kind::read); }
-  // Room that it was called for and has not taken is for those behind it.
-  void pass_on() {
-    if (!called_for_) return;
-    owner_.call_first(std::next(owner_.waiting_.iterator_to(*this)), *called_for_);
-    called_for_ = nullptr;
+  void tell_others(wait_list::iterator from) {
+    for (const auto& one : among_) owner_.call_first(from, *one.to);
   }
 
   icap_client& owner_;
   const candidates& among_;
-  const service* called_for_ = nullptr;
+  bool called_ = false;
   polled bell_;
 };
 
@@ -193,6 +192,7 @@ task<void> icap_client::respmod(const route& of, const scan_job& job, body_intak
     if (settings_.transfer_ignore &&
         icap::transfer_of(*current.options, job.path) == icap::transfer::ignore) {
       at->state->end(outcome::unrelated, all_.now());
+      room_was_made(*at);
       report.scanner = at->state->uri();
       report.ignored = true;
       co_return;
@@ -240,7 +240,6 @@ task<icap_client::service*> icap_client::choose(attempt& current) {
     current.busy.clear();
     some_full = false;
     found = choose_now(current, some_full);
-    here.took(found);
   }
   co_return found;
 }
@@ -285,11 +284,12 @@ void icap_client::room_was_made(const service& at) {
   call_first(waiting_.begin(), at);
 }
 
-void icap_client::call_first(wait_list::iterator from, const service& with_room) {
+// Where there still is room: other workers may have taken it.
+void icap_client::call_first(wait_list::iterator from, const service& at) {
   const auto first = std::find_if(from, waiting_.end(), [&](const waiter& one) {
-    return !one.is_called() && std::ranges::count(one.among(), &with_room, &candidate::to) > 0;
+    return !one.is_called() && std::ranges::count(one.among(), &at, &candidate::to) > 0;
   });
-  if (first != waiting_.end()) first->call(with_room);
+  if (first != waiting_.end() && at.state->has_room(all_.now())) first->call();
 }
 
 // --- one scanner
@@ -403,7 +403,6 @@ task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(service
       co_await here.next_chance();
       room = at.state->try_open(clock::now());
     }
-    if (room) here.took(&at);
   }
   if (!room) co_return errc::icap_acquire_timeout;
   // Whoever was cancelled meanwhile ends at the next co_await: its place must not stay taken.

@@ -124,7 +124,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   bool others_wait(const candidates& for_any_of) const;
   bool is_too_late(const attempt& current) const;
   void room_was_made(const service& at);
-  void call_first(wait_list::iterator from, const service& with_room);
+  void call_first(wait_list::iterator from, const service& at);
   task<void> try_service(service& at, attempt& current);
   task<bool> try_connection(service& at, std::unique_ptr<connection> over, attempt& current);
   task<result<std::unique_ptr<connection>>> open(service& at, const attempt& current);

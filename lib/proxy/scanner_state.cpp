@@ -194,6 +194,11 @@ std::size_t scanner_state::in_flight() const {
   return in_flight_;
 }
 
+bool scanner_state::has_room(clock::time_point now) const {
+  const std::lock_guard lock(mutex_);
+  return in_flight_ < limit(now) && !shut(now);
+}
+
 scanner_metrics scanner_state::look(clock::time_point now) const {
   const std::lock_guard lock(mutex_);
   scanner_metrics out;

@@ -86,6 +86,8 @@ class scanner_state {
   };
   void end(outcome how, clock::time_point now);
   std::size_t in_flight() const;
+  // A turn would be granted.
+  bool has_room(clock::time_point now) const;
   bool is_shut(clock::time_point now) const;
 
   // --- connections, idle ones counted: no more at once than the limit, in all workers together

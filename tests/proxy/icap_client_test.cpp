@@ -7,6 +7,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <vector>
@@ -15,6 +16,8 @@ using namespace icapgate;
 using namespace icapgate::proxy;
 
 namespace {
+
+constexpr auto admission_granted = scanner_state::admission::granted;
 
 config with_connections(std::size_t number, std::uint16_t port) {
   config out;
@@ -53,6 +56,7 @@ class busy_scanner {
     scan_report report;
     cancellation cancel;
     bool over = false;
+    std::function<void()> then = [] {};  // at its end
   };
 
   scanner_state& state() { return *made_->scanners.front(); }
@@ -63,20 +67,41 @@ class busy_scanner {
   // Runs what is due.
   scan& begin() {
     auto& one = scans_.emplace_back(*resources_);
-    start(
-        core_.context,
-        resources_->scanners->respmod(made_->settings.routes.front(), one.job, one.whole,
-                                      one.adapted, one.report),
-        [&](const std::exception_ptr&) { one.over = true; }, &one.cancel);
-    run();
+    begin(one, respmod(one));
     return one;
   }
-  void run() {
+  // One that comes when open_gate() lets it in.
+  scan& begin_at_gate() {
+    auto& one = scans_.emplace_back(*resources_);
+    begin(one, respmod_at_gate(one));
+    return one;
+  }
+  void open_gate() { gate_.wake(io_kind::read); }
+  // How many things were due.
+  std::size_t run() {
     core_.context.restart();
-    core_.context.poll();
+    return core_.context.poll();
   }
 
  private:
+  task<void> respmod(scan& one) {
+    return resources_->scanners->respmod(made_->settings.routes.front(), one.job, one.whole,
+                                         one.adapted, one.report);
+  }
+  task<void> respmod_at_gate(scan& one) {
+    gate_.exhausted(io_kind::read);
+    co_await poll_wait(gate_, io_kind::read);
+    co_await respmod(one);
+  }
+  void begin(scan& one, task<void> work) {
+    const auto ended = [&one](const std::exception_ptr&) {
+      one.over = true;
+      one.then();
+    };
+    start(core_.context, std::move(work), ended, &one.cancel);
+    run();
+  }
+
   const std::shared_ptr<const generation> made_;
   access_log log_{"off"};
   worker_metrics metrics_;
@@ -86,6 +111,7 @@ class busy_scanner {
   const std::shared_ptr<worker_resources> resources_ =
       std::make_shared<worker_resources>(core_, made_, nullptr);
   std::list<scanner_state::open_connection> elsewhere_;
+  polled gate_{poller::of(core_.context)};
   std::list<scan> scans_;
 };
 
@@ -131,4 +157,41 @@ TEST_CASE("scanner: for each turn that ends one of those in the queue goes on at
   for (const auto* one : first) CHECK(one->over);
   for (const auto* one : queued) CHECK_FALSE(one->over);
   CHECK(scanner.state().look(clock::now()).in_flight == 3);
+}
+
+TEST_CASE("scanner: for room that another worker took meanwhile not all of the queue are woken") {
+  asio::io_context context;
+  const asio::ip::tcp::acceptor silent(context, {asio::ip::address_v4::loopback(), 0});
+  busy_scanner scanner(1, silent.local_endpoint().port());
+  scanner.free();
+  auto& first = scanner.begin();
+  for (int i = 0; i < 400; ++i) scanner.begin();
+  first.then = [&] { REQUIRE(scanner.state().begin(clock::now()) == admission_granted); };
+  first.cancel.emit();
+  std::size_t due = 0;
+  for (int i = 0; i < 100; ++i) due += scanner.run();
+  REQUIRE(first.over);
+  // The loop of sockets, of eight rounds, is one of them.
+  CHECK(due < 10);
+  CHECK(scanner.state().in_flight() == 1);
+  scanner.state().end(scanner_state::outcome::unrelated, clock::now());
+}
+
+TEST_CASE("scanner: who comes before those that were called have gone on waits for no tick") {
+  asio::io_context context;
+  const asio::ip::tcp::acceptor silent(context, {asio::ip::address_v4::loopback(), 0});
+  busy_scanner scanner(2, silent.local_endpoint().port());
+  scanner.free();
+  auto& one = scanner.begin();
+  auto& other = scanner.begin();
+  scanner.begin();  // queued
+  scanner.begin_at_gate();
+  REQUIRE(scanner.state().in_flight() == 2);
+  one.cancel.emit();
+  other.cancel.emit();
+  scanner.open_gate();
+  for (int i = 0; i < 10; ++i) scanner.run();
+  REQUIRE(one.over);
+  REQUIRE(other.over);
+  CHECK(scanner.state().in_flight() == 2);
 }
