@@ -81,38 +81,52 @@ class icap_client::turn {
 class icap_client::waiter : public waiter_hook, private deadline {
  public:
   waiter(icap_client& owner, const candidates& among)
-      : deadline(owner.all_), owner_(owner), among_(among), bell_(poller::of(owner.context_)) {
+      : deadline(owner.all_),
+        owner_(owner),
+        among_(among),
+        number_(++owner.last_waiter_),
+        bell_(poller::of(owner.context_)) {
     owner.waiting_.push_back(*this);
   }
   // What it leaves may be for somebody who came while it had not gone on yet.
   ~waiter() override {
     waiter_hook::unlink();
-    tell_others(owner_.waiting_.begin());
+    tell(owner_.waiting_.begin());
   }
 
   // Room that it was called for and can't use is for those behind it.
   poll_wait next_chance() {
-    if (std::exchange(called_, false)) tell_others(std::next(owner_.waiting_.iterator_to(*this)));
+    if (std::exchange(called_, false)) tell(std::next(take_place()));
     bell_.exhausted(io_kind::read);
     expires_at_tick();
     return {bell_, io_kind::read};
   }
 
   const candidates& among() const { return among_; }
-  bool is_called() const { return called_; }
   void call() {
     called_ = true;
+    waiter_hook::unlink();
+    owner_.called_.push_back(*this);
     bell_.wake(io_kind::read);
   }
 
  private:
   void on_expired() override { bell_.wake(io_kind::read); }
-  void tell_others(wait_list::iterator from) {
+  // Where it stood before it was called.
+  wait_list::iterator take_place() {
+    auto& queue = owner_.waiting_;
+    waiter_hook::unlink();
+    return queue.insert(
+        std::ranges::find_if(queue, [this](const waiter& one) { return one.number_ > number_; }),
+        *this);
+  }
+  void tell(wait_list::iterator from) {
     for (const auto& one : among_) owner_.call_first(from, *one.to);
   }
 
   icap_client& owner_;
   const candidates& among_;
+  const std::uint64_t number_;  // in the order in which they came
   bool called_ = false;
   polled bell_;
 };
@@ -274,10 +288,11 @@ icap_client::service* icap_client::choose_now(attempt& current, bool& some_full)
 
 // A full scanner of one route is no reason to let another route's scans wait.
 bool icap_client::others_wait(const candidates& for_any_of) const {
-  return std::ranges::any_of(waiting_, [&](const waiter& one) {
+  const auto shares = [&](const waiter& one) {
     return std::ranges::find_first_of(one.among(), for_any_of, {}, &candidate::to,
                                       &candidate::to) != one.among().end();
-  });
+  };
+  return std::ranges::any_of(called_, shares) || std::ranges::any_of(waiting_, shares);
 }
 
 void icap_client::room_was_made(const service& at) {
@@ -287,7 +302,7 @@ void icap_client::room_was_made(const service& at) {
 // Where there still is room: other workers may have taken it.
 void icap_client::call_first(wait_list::iterator from, const service& at) {
   const auto first = std::find_if(from, waiting_.end(), [&](const waiter& one) {
-    return !one.is_called() && std::ranges::count(one.among(), &at, &candidate::to) > 0;
+    return std::ranges::count(one.among(), &at, &candidate::to) > 0;
   });
   if (first != waiting_.end() && at.state->has_room(all_.now())) first->call();
 }

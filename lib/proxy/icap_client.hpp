@@ -148,7 +148,9 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   std::vector<std::shared_ptr<service>> services_;
   std::vector<choice> choices_;        // those of all routes, equal ones once
   std::vector<std::size_t> by_route_;  // which of the choices
-  wait_list waiting_;
+  wait_list waiting_;                  // in the order in which they came
+  wait_list called_;                   // of them: those for whom there is room, until they go on
+  std::uint64_t last_waiter_ = 0;
   const std::size_t warm_share_;
   bool closed_ = false;
 };
