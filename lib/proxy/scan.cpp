@@ -9,8 +9,9 @@ constexpr std::uint64_t batch = 16 * block::size;
 // A body that pauses for no longer than this is not a slow one.
 constexpr milliseconds slow_grace{2'000};
 
-// Decoding can take much in and give little out: others have their turn.
-constexpr int fill_steps = 256;
+// Decoding can take much in, a block with each step, and give little out: more than for a batch of
+// an honest body would be others' time.
+constexpr int fill_steps = 32;
 
 // An answer that has begun when the body fails may take this long to its end.
 constexpr milliseconds last_words{1'000};
@@ -64,8 +65,8 @@ task<errc> scan::run_begun(errc reason) {
 errc scan::begin(const icap::exchange_request& request) {
   machine_.begin(request, *head_);
   before_ = *head_;
-  bool waiting = false;
-  const auto filled = fill(waiting);
+  auto stopped = stop::enough;
+  const auto filled = fill(stopped);
   if (filled == errc::complete && !postponed_) take_frame();
   return filled;
 }
@@ -90,14 +91,15 @@ errc scan::push(blocked& on) {
     const auto flushed = flush(on);
     if (flushed != errc::complete || on != blocked::nothing || broken_) return flushed;
     if (machine_.sent() || machine_.awaiting_continue()) return errc::complete;
-    bool waiting = false;
-    const auto filled = fill(waiting);
+    auto stopped = stop::enough;
+    const auto filled = fill(stopped);
     if (filled != errc::complete || postponed_) return filled;
-    if (step == turn_length) {
+    const bool framed = step < turn_length && take_frame();
+    if (step == turn_length || stopped == stop::others_turn) {
       on = blocked::on_scanner;
       return errc::complete;
     }
-    if (!take_frame() && waiting) {
+    if (!framed && stopped == stop::waiting) {
       on = blocked::on_origin;
       return errc::complete;
     }
@@ -106,18 +108,21 @@ errc scan::push(blocked& on) {
 }
 
 // Takes body bytes that are there into the spool, up to a batch.
-errc scan::fill(bool& waiting) {
+errc scan::fill(stop& why) {
   // Enough for a whole preview in any case: nothing is framed before it is there.
   const auto enough = std::max<std::uint64_t>(batch, settings_.icap_limits.max_preview);
-  for (int step = 0;
-       step < fill_steps && !body_.ended() && body_.spool().size() - framed_body_ < enough;
-       ++step) {
+  for (int step = 0; !body_.ended() && body_.spool().size() - framed_body_ < enough; ++step) {
+    if (step == fill_steps) {
+      why = stop::others_turn;
+      break;
+    }
     const auto got = body_.fill();
     if (got == body_intake::status::failed) return body_.error();
     postponed_ = got == body_intake::status::full;
     if (postponed_) break;
-    waiting = got == body_intake::status::would_block;
-    if (waiting) break;
+    if (got != body_intake::status::would_block) continue;
+    why = stop::waiting;
+    break;
   }
   return errc::complete;
 }

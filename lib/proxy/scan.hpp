@@ -40,6 +40,8 @@ class scan {
 
  private:
   enum class blocked { nothing, on_scanner, on_origin };
+  // Why no more was taken in.
+  enum class stop { enough, waiting, others_turn };
 
   bool is_flushed() const { return before_.empty() && frame_left_ == 0 && after_.empty(); }
   errc begin(const icap::exchange_request& request);
@@ -48,7 +50,7 @@ class scan {
   errc push(blocked& on);
   errc flush(blocked& on);
   bool take_frame();
-  errc fill(bool& waiting);
+  errc fill(stop& why);
   task<errc> wait_for_origin();
   errc judge_wait(blocked on) const;
   errc receive(bool& complete);
