@@ -303,22 +303,6 @@ bool body_spool::view(std::uint64_t offset, std::uint64_t max, const_buffers& ou
   return true;
 }
 
-bool body_spool::starts_with(const body_spool& other) const {
-  if (other.size_ > size_) return false;
-  reader me(*this);
-  reader it(other);
-  std::uint64_t at = 0;
-  while (at < other.size_) {
-    const_buffers mine;
-    const_buffers its;
-    if (!me.view(at, other.size_ - at, mine) || !it.view(at, other.size_ - at, its)) return true;
-    const auto length = std::min(mine.bytes(), its.bytes());
-    if (!same_bytes(mine, its, length)) return false;
-    at += length;
-  }
-  return true;
-}
-
 bool body_spool::reader::view(std::uint64_t offset, std::uint64_t max, const_buffers& out) {
   if (offset >= from_.size_ || max == 0) return true;
   if (from_.view(offset, max, out)) return true;
@@ -355,6 +339,30 @@ bool body_spool::reader::load(std::uint64_t offset, std::uint64_t length) {
 void body_spool::reader::release() {
   window_.clear();
   window_begin_ = window_end_ = 0;
+}
+
+body_spool::comparison::comparison(const body_spool& whole, const body_spool& beginning)
+    : whole_(whole),
+      beginning_(beginning),
+      left_(beginning.size()),
+      alike_(beginning.size() <= whole.size()) {}
+
+bool body_spool::comparison::step() {
+  if (!alike_ || left_ == 0) return false;
+  const_buffers mine;
+  const_buffers its;
+  if (!whole_.view(at_, left_, mine) || !beginning_.view(at_, left_, its)) return false;
+  const auto length = std::min(mine.bytes(), its.bytes());
+  alike_ = same_bytes(mine, its, length);
+  at_ += length;
+  left_ -= length;
+  return true;
+}
+
+bool body_spool::starts_with(const body_spool& other) const {
+  comparison both(*this, other);
+  while (both.step()) continue;
+  return both.begins_so();
 }
 
 std::optional<std::string> text_of(const body_spool& body, std::uint64_t most) {

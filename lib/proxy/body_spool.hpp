@@ -35,6 +35,7 @@ errc explain(spool_status status);
 class body_spool {
  public:
   class reader;
+  class comparison;
 
   // `memory_limit`: bytes of this body kept in memory, fewer where the process has no more.
   // `directory`: where the file is made. All outlive the spool.
@@ -79,8 +80,7 @@ class body_spool {
   // Appends to `out` views of up to `max` bytes from `offset` on, as far as they stand in front of
   // file_begin(); valid until clear(). False: there is none there.
   bool view(std::uint64_t offset, std::uint64_t max, const_buffers& out) const;
-  // The other's bytes are this one's first. True, too, where a file can't be read: whoever asks is
-  // to be cautious then.
+  // See comparison; all at once, which is for small ones.
   bool starts_with(const body_spool& other) const;
 
   // Bytes from this offset on stand in the file, at file offset 0; size() if there is none. Does
@@ -151,6 +151,24 @@ class body_spool::reader {
   std::uint64_t window_end_ = 0;
   std::uint64_t clears_ = 0;
   std::error_code error_;
+};
+
+// Whether a body begins as another one does, which is no longer than it. In bounded steps: both may
+// be as large as a disk.
+class body_spool::comparison {
+ public:
+  comparison(const body_spool& whole, const body_spool& beginning);
+
+  // False: there is nothing left to be compared.
+  bool step();
+  // After that. True, too, where a file can't be read: whoever asks is to be cautious then.
+  bool begins_so() const { return alike_; }
+
+ private:
+  reader whole_, beginning_;
+  std::uint64_t left_;
+  std::uint64_t at_ = 0;
+  bool alike_;
 };
 
 // The first `most` bytes, or all where there are fewer; nothing where they can't be read.

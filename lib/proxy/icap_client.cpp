@@ -3,6 +3,7 @@
 #include "http/policy.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 
@@ -396,7 +397,8 @@ task<errc> icap_client::complete_partial(attempt& current, std::uint64_t origina
   if (taken != errc::complete) co_return taken;
   if (original_from > spool.size()) co_return errc::icap_answer_invalid;
   body_spool::reader original(spool);
-  while (original_from < spool.size()) {
+  for (int step = 1; original_from < spool.size(); ++step) {
+    if (step % turn_length == 0) co_await asio::post(context_, use_op);
     const_buffers views;
     if (!original.view(original_from, spool.size() - original_from, views))
       co_return errc::spool_failed;

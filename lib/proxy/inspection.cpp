@@ -2,6 +2,8 @@
 
 #include "http/identity.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <array>
 #include <concepts>
 
@@ -24,6 +26,10 @@ bool begin_alike(const body_spool& a, const body_spool& b) {
   constexpr std::uint64_t enough = 64;
   const auto mine = text_of(a, enough);
   return mine && mine->size() == enough && mine == text_of(b, enough);
+}
+
+bool brings_message(const scan_report& report) {
+  return report.outcome && report.outcome->kind != icap::verdict::clean;
 }
 
 // Puts one part behind the other into a text, which moves as it grows: views are to be had only
@@ -119,7 +125,10 @@ task<void> inspection::run() {
     resources_.budget.count_refusal();
   adapted_.finish();
   time_ = clock::now() - began;
-  examine();
+  if (brings_message(report_)) {
+    const bool begins_so = co_await is_copied();
+    examine(begins_so);
+  }
   count();
 }
 
@@ -163,11 +172,18 @@ bool inspection::worth_spooling_first() const {
   return above != 0 && length_ && *length_ > above;
 }
 
+// The scanner's body is the first bytes of what was sent, or all. Large ones take their time.
+task<bool> inspection::is_copied() {
+  body_spool::comparison both(intake_.spool(), adapted_);
+  for (int step = 1; both.step(); ++step)
+    if (step % turn_length == 0) co_await asio::post(resources_.context, use_op);
+  co_return both.begins_so();
+}
+
 // What was answered against what was sent: a version that is cut short, or that is only the
 // beginning of the body under the same status, is how some scanners let an infected file drip
 // through.
-void inspection::examine() {
-  if (!report_.outcome || report_.outcome->kind == icap::verdict::clean) return;
+void inspection::examine(bool begins_so) {
   auto& judged = *report_.outcome;
   auto& head = scanner_response_;
   auto& sent = intake_.spool();
@@ -178,8 +194,7 @@ void inspection::examine() {
   const bool fits = counted ? adapted_.size() == head.content_length
                             : head.framing != http::body_framing::none || adapted_.size() == 0;
   const bool same_status = head.status == job_.status;
-  const bool copied =
-      readable && sent.starts_with(adapted_) && (same_status || adapted_.size() > 0);
+  const bool copied = readable && begins_so && (same_status || adapted_.size() > 0);
   const bool beginning =
       copied && same_status && (adapted_.size() < sent.size() || !intake_.ended());
   if (judged.kind == icap::verdict::adapted && (cut_off || beginning)) {

@@ -70,7 +70,8 @@ class inspection {
   task<errc> reserve();
   task<void> ask();
   bool worth_spooling_first() const;
-  void examine();
+  task<bool> is_copied();
+  void examine(bool begins_so);
   void count();
 
   worker_resources& resources_;

@@ -674,6 +674,19 @@ TEST_CASE("spool: what stands in memory can be viewed without a reader") {
   CHECK_FALSE(spool.view(5, 100, views));
 }
 
+TEST_CASE("spool: large bodies are compared in steps, between which others have their turn") {
+  means with;
+  const std::string bytes(64 * block::size, 'x');
+  auto body = with.spool(block::size), other = with.spool(40 * block::size);
+  REQUIRE(body.append(bytes) == spool_status::ok);
+  REQUIRE(other.append(bytes) == spool_status::ok);
+  body_spool::comparison both(body, other);
+  int steps = 0;
+  while (both.step()) ++steps;
+  CHECK(both.begins_so());
+  CHECK(steps >= 16);
+}
+
 TEST_CASE("spool: a beginning is told from other bytes, in memory and in files") {
   means with;
   std::mt19937 random(10);
