@@ -142,7 +142,7 @@ struct config {
   std::size_t spool_memory = 1 << 20;  // bytes of one body kept in memory; the rest goes to a file
   std::string spool_dir = "/var/tmp";  // must exist and be writable
   // Of all bodies together, in the whole process.
-  std::uint64_t spool_total_memory = 64ULL << 20;  // bytes
+  std::uint64_t spool_total_memory = 48ULL << 20;  // bytes
   std::uint64_t spool_total_disk = 10ULL << 30;    // bytes; 0: no files at all
   std::chrono::milliseconds spool_wait{5'000};     // for room in a full spool
   // Bytes; a body that is known to be larger is whole before it takes a scanner's connection.

@@ -375,7 +375,7 @@ constexpr std::array table{
            .help = "for those files; must be writable",
            .target = MEMBER(spool_dir)},
     option{.key = "policy.spool.total_memory",
-           .kind = option_kind::size, .argument = "SIZE", .initial = "64MiB",
+           .kind = option_kind::size, .argument = "SIZE", .initial = "48MiB",
            .help = "of all bodies together",
            .target = MEMBER(spool_total_memory), .min = mebibyte, .max = exbibyte},
     option{.key = "policy.spool.total_disk",

@@ -47,7 +47,7 @@ class block_pool {
   // Blocks kept for reuse beyond those that are lent; the rest is given back to the system.
   static constexpr std::size_t max_idle = 1024;
   // And while nothing goes on.
-  static constexpr std::size_t max_at_rest = 16;
+  static constexpr std::size_t max_at_rest = 4;
 
   block acquire() {
     if (idle_.empty()) return {*this, std::make_unique_for_overwrite<char[]>(block::size)};

@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t step = 128;
 constexpr std::size_t kinds = 32;  // sizes of up to `step` times as many bytes are kept
 constexpr unsigned most_of_kind = 1024;
-constexpr unsigned most_at_rest = 32;
+constexpr unsigned most_at_rest = 8;
 
 struct unused {
   unused* next;
