@@ -16,6 +16,8 @@ namespace {
 // without which it is of no use.
 constexpr std::uint64_t trickle_tail = 64 << 10;
 constexpr std::chrono::seconds trickle_step{1};
+// So much of a step goes out before it is looked whether there is a verdict.
+constexpr std::uint64_t trickle_piece = 64 << 10;
 
 }  // namespace
 
@@ -302,6 +304,7 @@ task<void> transaction::scan_and_trickle() {
   const auto judge = [&]() -> task<void> {
     const end_of_trickle then{judged, pause};
     co_await inspection_->run();
+    stop_trickle();
   };
   co_await both(judge(), trickle(pause, judged));
 }
@@ -317,13 +320,34 @@ task<void> transaction::trickle(asio::steady_timer& pause, const bool& judged) {
     const auto step = std::min(policy_.settings->trickle_rate, most - std::min(most, trickled_));
     if (step > 0) {
       if (to_client_.status() == 0) begin_relay();
-      const auto sent = co_await to_client_.send(body, trickled_, step);
-      if (sent == errc::complete) trickled_ += step;
+      co_await send_drops(step, judged);
     }
     if (judged) break;
     pause.expires_after(trickle_step);
     co_await pause.async_wait(use_op);
   }
+}
+
+task<void> transaction::send_drops(std::uint64_t bytes, const bool& judged) {
+  for (auto sent = errc::complete; bytes > 0 && sent == errc::complete && !judged;) {
+    const auto piece = std::min(bytes, trickle_piece);
+    sent = co_await to_client_.send(inspection_->body(), trickled_, piece);
+    if (sent != errc::complete) co_return;
+    trickled_ += piece;
+    bytes -= piece;
+    if (bytes > 0) sent = co_await to_client_.give_turn();
+  }
+}
+
+// Where the end is to be a cut connection: a client that takes nothing just then is not waited for.
+void transaction::stop_trickle() {
+  const auto& report = inspection_->report();
+  const bool doubt = !report.outcome && is_doubt(report.outcome.error());
+  if (to_client_.sent_bytes() == 0 || report.ignored || doubt) return;
+  const auto what = http::decide(report.outcome, *policy_.settings);
+  const bool goes_on =
+      what == http::action::relay || (what == http::action::adapt && inspection_->is_unchanged());
+  if (!goes_on) to_client_.cut(errc::blocked_late);
 }
 
 // --- the record

@@ -74,6 +74,8 @@ class transaction {
   void begin_inspection();
   task<void> scan_and_trickle();
   task<void> trickle(asio::steady_timer& pause, const bool& judged);
+  task<void> send_drops(std::uint64_t bytes, const bool& judged);
+  void stop_trickle();
   void count_rule();
   void leave_unscanned(unscanned why);
   access_record record_of(errc reason) const;

@@ -219,6 +219,24 @@ TEST_CASE("trickle: a body that is blocked late is cut, and no framing makes it 
   CHECK(metric(on, "transactions_total{reason=\"blocked_late\"}") == 6);
 }
 
+TEST_CASE("trickle: what is blocked ends at once, also for a client that takes nothing just then") {
+  // More than sockets hold, in one step.
+  const auto body = noise(tail + 30'000'000);
+  stage on(dripping());
+  for (const auto form : {framing::length, framing::chunked}) {
+    on.origin.when("/a", {.body = body, .form = form});
+    held_scans scanner(on.scanner, block_page());
+    listener_to client(on, "/a");
+    client.take(1'000);
+    scanner.wait_for_one();
+    scanner.decide();
+    const auto line = on.icapgate.line(form == framing::length ? 1 : 2);
+    CHECK(line.text("reason") == "blocked_late");
+    CHECK(client.finish() == ending::cut);
+    CHECK(client.body().size() < body.size() - tail);
+  }
+}
+
 TEST_CASE("trickle: the bytes that leaked are added up over late aborts") {
   stage on(dripping());
   for (const std::size_t leaked : {100, 20'000}) {
