@@ -100,6 +100,10 @@ class poll_wait : public cancellation::listener, public poll_hook {
     if (of_ && of_->is_cancelled()) detail::throw_cancelled();
   }
 
+ protected:
+  // The first of what is waited for has not been destroyed meanwhile.
+  bool is_there() const { return slots_[0].on != nullptr; }
+
  private:
   friend polled;
   friend poller;

@@ -74,6 +74,7 @@ stream_wait::stream_wait(const stream_event& a, const stream_event& b)
 
 io_status stream_wait::await_resume() const {
   poll_wait::await_resume();
+  if (!is_there()) return io_status::reset;
   return of_.expired() ? io_status::timed_out : io_status::ok;
 }
 

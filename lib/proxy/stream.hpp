@@ -30,7 +30,8 @@ struct stream_event {
   io_kind what;
 };
 
-// co_await gives ok, or timed_out where the deadline of the first event's stream has passed.
+// co_await gives ok, timed_out where the deadline of the first event's stream has passed, or reset
+// where that stream was destroyed.
 class stream_wait final : public poll_wait {
  public:
   explicit stream_wait(const stream_event& one);

@@ -5,6 +5,7 @@
 #include "wire.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -149,6 +150,27 @@ TEST_CASE("poller: who waits for a stream that is closed goes on") {
   w.stream().reset();
   settle(w);
   CHECK(told == trace{"closed"});
+}
+
+TEST_CASE("poller: who waits for a stream that is destroyed goes on") {
+  const bool first = GENERATE(true, false);
+  test::wire w;
+  trace told;
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const proxy::descriptor peer(ends[1]);
+  auto gone = std::make_unique<proxy::stream>(proxy::descriptor(ends[0]), w.all());
+  const auto wait = [&](proxy::stream_event one, proxy::stream_event other) -> task<void> {
+    const auto ready = co_await first_of(one, other);
+    told.emplace_back(ready == io_status::ok ? "ok" : "gone");
+  };
+  const auto it = gone->readable(), stays = w.stream().readable();
+  start(w.context(), first ? wait(it, stays) : wait(stays, it), proxy::unwatched);
+  settle(w);
+  CHECK(told.empty());
+  gone.reset();
+  settle(w);
+  CHECK(told == trace{first ? "gone" : "ok"});
 }
 
 TEST_CASE("poller: the loop ends once nobody waits any more") {
