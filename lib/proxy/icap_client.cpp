@@ -68,68 +68,13 @@ class icap_client::turn {
     // What is to last from now on is not to end too early by a tick.
     at_.state->end(how, how == outcome::answered ? owner_.all_.now() : clock::now());
     // What one was refused just now, nobody else is told to try at once.
-    if (how != outcome::busy) owner_.room_was_made(at_);
+    if (how != outcome::busy) owner_.queue_.room_was_made(*at_.state);
   }
 
  private:
   icap_client& owner_;
   service& at_;
   const scan_report& report_;
-};
-
-// Somebody who can't go on until a scanner among these has room: in the queue for as long as it
-// lives. Other workers free their turns without telling this one, so it looks again at each tick.
-class icap_client::waiter : public waiter_hook, private deadline {
- public:
-  waiter(icap_client& owner, const candidates& among)
-      : deadline(owner.all_),
-        owner_(owner),
-        among_(among),
-        number_(++owner.last_waiter_),
-        bell_(poller::of(owner.context_)) {
-    owner.waiting_.push_back(*this);
-  }
-  // What it leaves may be for somebody who came while it had not gone on yet.
-  ~waiter() override {
-    waiter_hook::unlink();
-    tell(owner_.waiting_.begin());
-  }
-
-  // Room that it was called for and can't use is for those behind it.
-  poll_wait next_chance() {
-    if (std::exchange(called_, false)) tell(std::next(take_place()));
-    bell_.exhausted(io_kind::read);
-    expires_at_tick();
-    return {bell_, io_kind::read};
-  }
-
-  const candidates& among() const { return among_; }
-  void call() {
-    called_ = true;
-    waiter_hook::unlink();
-    owner_.called_.push_back(*this);
-    bell_.wake(io_kind::read);
-  }
-
- private:
-  void on_expired() override { bell_.wake(io_kind::read); }
-  // Where it stood before it was called.
-  wait_list::iterator take_place() {
-    auto& queue = owner_.waiting_;
-    waiter_hook::unlink();
-    return queue.insert(
-        std::ranges::find_if(queue, [this](const waiter& one) { return one.number_ > number_; }),
-        *this);
-  }
-  void tell(wait_list::iterator from) {
-    for (const auto& one : among_) owner_.call_first(from, *one.to);
-  }
-
-  icap_client& owner_;
-  const candidates& among_;
-  const std::uint64_t number_;  // in the order in which they came
-  bool called_ = false;
-  polled bell_;
 };
 
 icap_client::service::service(deadlines& all, resolver& names,
@@ -149,6 +94,7 @@ icap_client::icap_client(asio::io_context& context, deadlines& all, resolver& na
       settings_(made_of_->settings),
       metrics_(metrics),
       budget_(budget),
+      queue_(context, all),
       warm_share_(warm_share(settings_)) {
   for (const auto& state : made_of_->scanners) {
     auto same = before ? before->find(*state) : nullptr;
@@ -159,11 +105,9 @@ icap_client::icap_client(asio::io_context& context, deadlines& all, resolver& na
     auto among = find_services(r.scanners);
     const auto same = std::ranges::find(choices_, among, &choice::among);
     by_route_.push_back(static_cast<std::size_t>(same - choices_.begin()));
-    if (same == choices_.end()) choices_.push_back({std::move(among)});
+    if (same == choices_.end()) choices_.emplace_back(std::move(among));
   }
 }
-
-icap_client::~icap_client() = default;
 
 // What the process knows of a scanner is replaced where the settings of connections to it are.
 std::shared_ptr<icap_client::service> icap_client::find(const scanner_state& of) const {
@@ -207,7 +151,7 @@ task<void> icap_client::respmod(const route& of, const scan_job& job, body_intak
     if (settings_.transfer_ignore &&
         icap::transfer_of(*current.options, job.path) == icap::transfer::ignore) {
       at->state->end(outcome::unrelated, all_.now());
-      room_was_made(*at);
+      queue_.room_was_made(*at->state);
       report.scanner = at->state->uri();
       report.ignored = true;
       co_return;
@@ -234,16 +178,16 @@ icap_client::choice& icap_client::scanners_of(const route& of) {
 // First come, first served within the worker.
 icap_client::service* icap_client::choose_at_once(attempt& current) {
   bool some_full = false;
-  return others_wait(current.from.among) ? nullptr : choose_now(current, some_full);
+  return queue_.holds_up(current.from.scanners) ? nullptr : choose_now(current, some_full);
 }
 
 // The next scanner to try, with a turn granted; nullptr if there is none left. Those that are full
 // or said that they are busy are waited for, as long as the settings say.
 task<icap_client::service*> icap_client::choose(attempt& current) {
-  bool some_full = others_wait(current.from.among);
+  bool some_full = queue_.holds_up(current.from.scanners);
   auto* found = some_full ? nullptr : choose_now(current, some_full);
   if (found || !(some_full || !current.busy.empty())) co_return found;
-  waiter here(*this, current.from.among);
+  scanner_queue::place here(queue_, current.from.scanners);
   while (!found && (some_full || !current.busy.empty())) {
     if (is_too_late(current)) {
       if (current.tried.empty()) current.report.outcome = errc::icap_acquire_timeout;
@@ -285,27 +229,6 @@ icap_client::service* icap_client::choose_now(attempt& current, bool& some_full)
     some_full = some_full || granted == admission::full;
     out.push_back(best);
   }
-}
-
-// A full scanner of one route is no reason to let another route's scans wait.
-bool icap_client::others_wait(const candidates& for_any_of) const {
-  const auto shares = [&](const waiter& one) {
-    return std::ranges::find_first_of(one.among(), for_any_of, {}, &candidate::to,
-                                      &candidate::to) != one.among().end();
-  };
-  return std::ranges::any_of(called_, shares) || std::ranges::any_of(waiting_, shares);
-}
-
-void icap_client::room_was_made(const service& at) {
-  call_first(waiting_.begin(), at);
-}
-
-// Where there still is room: other workers may have taken it.
-void icap_client::call_first(wait_list::iterator from, const service& at) {
-  const auto first = std::find_if(from, waiting_.end(), [&](const waiter& one) {
-    return std::ranges::count(one.among(), &at, &candidate::to) > 0;
-  });
-  if (first != waiting_.end() && at.state->has_room(all_.now())) first->call();
 }
 
 // --- one scanner
@@ -415,7 +338,7 @@ task<result<std::unique_ptr<icap_client::connection>>> icap_client::open(service
                                                                          const attempt& current) {
   bool room = at.state->try_open(clock::now());
   if (!room) {
-    waiter here(*this, current.from.among);
+    scanner_queue::place here(queue_, current.from.scanners);
     while (!room && !is_too_late(current)) {
       co_await here.next_chance();
       room = at.state->try_open(clock::now());
@@ -450,7 +373,8 @@ void icap_client::reap() {
 // Those that the scans of some route go to now.
 void icap_client::keep_warm() {
   const auto now = clock::now();
-  for (const auto& [among, next] : choices_) {
+  for (const auto& each : choices_) {
+    const auto& among = each.among;
     const bool standby = std::ranges::none_of(
         among, [&](const candidate& one) { return !one.standby && !one.to->state->is_shut(now); });
     for (const auto& one : among)
@@ -477,7 +401,7 @@ task<void> icap_client::open_warm(std::shared_ptr<icap_client> self, std::shared
     at->warm_after = clock::now() + warm_pause;
   } else if (!self->closed_) {
     at->pool.put(std::move(*connected));
-    self->room_was_made(*at);
+    self->queue_.room_was_made(*at->state);
   }
 }
 

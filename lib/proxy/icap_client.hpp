@@ -8,13 +8,12 @@
 #include "icap/verdict.hpp"
 #include "proxy/connector.hpp"
 #include "proxy/generation.hpp"
-#include "proxy/poller.hpp"
 #include "proxy/pool.hpp"
 #include "proxy/scan.hpp"
+#include "proxy/scanner_queue.hpp"
 #include "proxy/scanner_state.hpp"
 
 #include <boost/container/small_vector.hpp>
-#include <boost/intrusive/list.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -51,7 +50,6 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   icap_client(asio::io_context& context, deadlines& all, resolver& names, block_pool& blocks,
               std::shared_ptr<const generation> made, worker_metrics& metrics, spool_budget& budget,
               const icap_client* before = nullptr);
-  ~icap_client();
 
   // Scans a response: on one scanner of its route, which is one of the settings', after the other
   // until one gives a verdict, which `report`, a new one, tells. The body stays in its spool, so
@@ -91,16 +89,14 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   using candidates = std::vector<candidate>;
   // Whom the scans of a route, or of several, go to.
   struct choice {
+    explicit choice(candidates those) : among(std::move(those)) {
+      for (const auto& one : among) scanners.push_back(one.to->state.get());
+    }
     candidates among;
-    std::size_t next = 0;  // whose turn it is where they are equal
+    scanner_queue::group scanners;  // the same
+    std::size_t next = 0;           // whose turn it is where they are equal
   };
   class turn;
-  class waiter;
-  using waiter_hook =
-      boost::intrusive::list_base_hook<boost::intrusive::tag<waiter>,
-                                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-  using wait_list = boost::intrusive::list<waiter, boost::intrusive::base_hook<waiter_hook>,
-                                           boost::intrusive::constant_time_size<false>>;
   using some_services = boost::container::small_vector<const service*, 4>;
   // One scan on its way through the scanners.
   struct attempt {
@@ -121,10 +117,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   service* choose_now(attempt& current, bool& some_full);
   candidates find_services(const scanner_group& named) const;
   choice& scanners_of(const route& of);
-  bool others_wait(const candidates& for_any_of) const;
   bool is_too_late(const attempt& current) const;
-  void room_was_made(const service& at);
-  void call_first(wait_list::iterator from, const service& at);
   task<void> try_service(service& at, attempt& current);
   task<bool> try_connection(service& at, std::unique_ptr<connection> over, attempt& current);
   task<result<std::unique_ptr<connection>>> open(service& at, const attempt& current);
@@ -148,9 +141,7 @@ class icap_client : public std::enable_shared_from_this<icap_client> {
   std::vector<std::shared_ptr<service>> services_;
   std::vector<choice> choices_;        // those of all routes, equal ones once
   std::vector<std::size_t> by_route_;  // which of the choices
-  wait_list waiting_;                  // in the order in which they came
-  wait_list called_;                   // of them: those for whom there is room, until they go on
-  std::uint64_t last_waiter_ = 0;
+  scanner_queue queue_;
   const std::size_t warm_share_;
   bool closed_ = false;
 };
