@@ -1,5 +1,7 @@
 #include "proxy/deadline.hpp"
 
+#include <utility>
+
 namespace icapgate::proxy {
 
 deadline::deadline(deadlines& all) : all_(all) {
@@ -9,12 +11,14 @@ deadline::deadline(deadlines& all) : all_(all) {
 void deadline::expires_after(milliseconds time) {
   if (all_.given_up_) return expire_now();
   expired_ = false;
-  at_ = time.count() == 0 ? clock::time_point::max() : all_.now_ + time + deadlines::tick;
+  since_tick_ = time.count() != 0;
+  at_ = since_tick_ ? all_.now_ + time + deadlines::tick : clock::time_point::max();
 }
 
 void deadline::expires_at_tick() {
   if (all_.given_up_) return expire_now();
   expired_ = false;
+  since_tick_ = false;
   at_ = all_.now_;
 }
 
@@ -55,17 +59,19 @@ void deadlines::arm() {
   timer_.async_wait([this](const boost::system::error_code& ec) {
     // A tick that had fired when the timer was cancelled still comes as a success.
     if (ec || stopped_) return;
-    now_ = clock::now();
-    look();
+    const auto last = std::exchange(now_, clock::now());
+    look(now_ - last - tick);
     on_tick_();
     arm();
   });
 }
 
 // Waking a waiter resumes nothing at once, so the list can't change under the loop.
-void deadlines::look() {
-  for (auto& d : all_)
+void deadlines::look(clock::duration late) {
+  for (auto& d : all_) {
+    if (std::exchange(d.since_tick_, false)) d.at_ += late;
     if (d.at_ <= now_) d.expire_now();
+  }
 }
 
 }  // namespace icapgate::proxy

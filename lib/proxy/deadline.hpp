@@ -42,6 +42,8 @@ class deadline : public boost::intrusive::list_base_hook<
   friend class deadlines;
   deadlines& all_;
   clock::time_point at_ = clock::time_point::max();
+  bool since_tick_ =
+      false;  // set after the last tick, which may be long ago where the loop is late
   bool expired_ = false;
 };
 
@@ -70,7 +72,7 @@ class deadlines {
   using list = boost::intrusive::list<deadline, boost::intrusive::constant_time_size<false>>;
 
   void arm();
-  void look();
+  void look(clock::duration late);
 
   asio::io_context& context_;
   asio::steady_timer timer_;
